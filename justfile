@@ -1,0 +1,58 @@
+# `just` comes with the dev lock: .venv/bin/just. Every recipe uses the .venv of this folder.
+
+bin := ".venv/bin"
+
+# List the recipes
+default:
+    @{{ just_executable() }} --list --unsorted
+
+# Make or refresh .venv from the lock, with medfloor installed for editing
+setup:
+    python3 -m venv .venv
+    {{ bin }}/pip install --quiet --require-hashes -r requirements/dev.txt
+    {{ bin }}/pip install --quiet --no-deps --no-build-isolation -e .
+
+# Do what CI does
+check:
+    .ci/run
+
+# Run the tests; arguments go to pytest: `just test tests/law -x`
+test *args:
+    {{ bin }}/python -m pytest {{ args }}
+
+# Run the tests that take minutes or gigabytes
+heavy *args:
+    {{ bin }}/python -m pytest -m heavy {{ args }}
+
+# Ruff, types and floors
+lint:
+    {{ bin }}/ruff check
+    {{ bin }}/ruff format --check
+    {{ bin }}/mypy
+    {{ bin }}/lint-imports
+
+# Put the code into the house format and mend what ruff can mend
+format:
+    {{ bin }}/ruff check --fix
+    {{ bin }}/ruff format
+
+# Measure; what the numbers mean is in docs/performance.md
+bench *args:
+    {{ bin }}/python -m benchmarks {{ args }}
+
+# Run the main job: Beijing's rules on the shipped sample
+demo:
+    {{ bin }}/medfloor demo
+
+# Renew both locks (no addresses, hashes for every platform; docs/decisions/0007)
+lock *args:
+    {{ bin }}/pip install --quiet uv
+    {{ bin }}/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "just lock" {{ args }} pyproject.toml -o requirements/core.txt > /dev/null
+    {{ bin }}/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "just lock" {{ args }} pyproject.toml --extra dev --constraint requirements/core.txt -o requirements/dev.txt > /dev/null
+
+# Try the lower bounds of pyproject.toml in a venv of its own
+lowest:
+    {{ bin }}/pip install --quiet uv
+    {{ bin }}/uv venv --quiet --clear .venv-lowest
+    {{ bin }}/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[dev]'
+    .venv-lowest/bin/python -m pytest

@@ -1,0 +1,1 @@
+"""Carry the commands to the rooms and the results to the terminal; one thin module a subject."""

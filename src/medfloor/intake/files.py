@@ -1,0 +1,440 @@
+"""Read tables from files and write them back whole or not at all.
+
+CSV is UTF-8, with or without a byte order mark, and every cell is read as text; Parquet keeps its types. Scans are
+lazy, so that a reader takes only what it needs and large files never stand in memory as text. A file is written under
+another name in the same folder and renamed at the end: whoever looks sees the old file or the new one, both whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from io import BufferedWriter
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+from medfloor.errors import InputError, OutputError
+
+Source = str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame
+"""What every reader takes: the path of a CSV or Parquet file, or a frame."""
+
+FORMATS = {".csv": "csv", ".parquet": "parquet"}
+
+_HEADER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scan:
+    """Be a table that is known by its columns but not yet read.
+
+    `place` is how messages name it: the path as it was given, or "the claims table" for a frame.
+    """
+
+    frame: pl.LazyFrame
+    schema: pl.Schema
+    place: str
+    path: Path | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """List the columns as they came."""
+        return tuple(self.schema.names())
+
+    @property
+    def is_csv(self) -> bool:
+        """Say whether every cell is text from a CSV file."""
+        return self.path is not None and file_format(self.path) == "csv"
+
+
+def scan_table(source: Source, table: str = "input") -> Scan:
+    """Open a CSV or Parquet file, or a frame, without reading its rows.
+
+    Raises InputError: file_not_found, unknown_format, empty_file, broken_csv, broken_parquet, ambiguous_column.
+
+    >>> scan_table(pl.DataFrame({"claim_id": ["1"]}), "claims").names
+    ('claim_id',)
+    """
+    if isinstance(source, (pl.DataFrame, pl.LazyFrame)):
+        lazy = source.lazy()
+        return Scan(lazy, lazy.collect_schema(), f"the {table} table")
+    path, place = Path(source), os.fspath(source)
+    kind = file_format(path)
+    if not path.is_file():
+        raise InputError(
+            "file_not_found",
+            f"{place} is {'a folder, not a file' if path.is_dir() else 'not there'}. "
+            f"Give the path of the {table} file (.csv or .parquet).",
+        )
+    try:
+        if kind == "csv":
+            _check_header(path, place)
+            frame = pl.scan_csv(path, infer_schema=False, glob=False)
+        else:
+            frame = pl.scan_parquet(path, glob=False)
+        return Scan(frame, frame.collect_schema(), place, path)
+    except PermissionError:
+        raise InputError("cannot_read", f"{place} may not be read by this user. Check its permissions.") from None
+    except pl.exceptions.PolarsError as error:
+        raise _broken(kind, place, error) from None
+
+
+def read_table(source: Source, table: str = "input") -> pl.DataFrame:
+    """Read a whole file as it is: text columns from CSV, typed ones from Parquet.
+
+    Raises InputError as `scan_table` does.
+    """
+    scan, _ = survey(scan_table(source, table), ())
+    return collect(scan, scan.frame)
+
+
+def survey(scan: Scan, columns: Sequence[str]) -> tuple[Scan, dict[str, pl.Series]]:
+    """Find the distinct values of some columns in one pass, and see whether a CSV file is well formed.
+
+    Returns the scan to read on with: blank lines of a CSV file are no rows of it. Raises InputError broken_csv where a
+    line has more or fewer fields than the header.
+    """
+    asked = [pl.col(name).unique().implode().alias(f"d{i}") for i, name in enumerate(columns)]
+    if scan.is_csv and scan.names:
+        asked += [
+            pl.col(scan.names[-1]).null_count().alias("last_empty"),
+            pl.all_horizontal(pl.all().is_null()).any().alias("blank"),
+        ]
+    if not asked:
+        return scan, {}
+    found = collect(scan, scan.frame.select(asked))
+    distinct = {name: found[f"d{i}"].explode(empty_as_null=False) for i, name in enumerate(columns)}
+    if scan.is_csv and found["last_empty"][0]:
+        scan = _settle_short_lines(scan, bool(found["blank"][0]))
+    return scan, distinct
+
+
+def collect(scan: Scan, query: pl.LazyFrame) -> pl.DataFrame:
+    """Run a query over a scan, in batches; a file that breaks on the way raises InputError."""
+    try:
+        return query.collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        if scan.path is None:
+            raise
+        raise _broken(file_format(scan.path), scan.place, error, scan.path) from None
+
+
+def file_format(path: str | os.PathLike[str]) -> str:
+    """Tell csv from parquet by the file's ending; raise InputError unknown_format for any other.
+
+    >>> file_format("claims.CSV")
+    'csv'
+    """
+    kind = FORMATS.get(Path(path).suffix.lower())
+    if kind is None:
+        raise InputError(
+            "unknown_format",
+            f"{os.fspath(path)} ends in neither .csv nor .parquet. Rename it, or save it as one of the two.",
+        )
+    return kind
+
+
+def check_outputs(outputs: Iterable[Any], inputs: Iterable[Any] = ()) -> None:
+    """Refuse, before any work is done, outputs that would replace an input or each other.
+
+    None among either is passed over, and so are frames among the inputs. Raises OutputError: would_replace_input,
+    same_output, cannot_write (no such folder, or not a file); InputError unknown_format for a wrong ending.
+    """
+    seen: dict[str, str] = {}
+    for given in inputs:
+        if isinstance(given, (str, os.PathLike)):
+            seen[os.path.realpath(given)] = "would_replace_input"
+    for given in outputs:
+        if given is None:
+            continue
+        path, real = Path(given), os.path.realpath(given)
+        file_format(path)
+        code = seen.get(real) or next((c for p, c in seen.items() if _same_file(p, real)), None)
+        if code == "would_replace_input":
+            raise OutputError(code, f"{given} is one of the inputs, which stay as they are. Name another output file.")
+        if code:
+            raise OutputError(code, f"{given} is named for two outputs. Give each a file of its own.")
+        if not os.path.isdir(os.path.dirname(real)):
+            raise OutputError("cannot_write", f"{given} lies in a folder that is not there. Create it first.")
+        if os.path.exists(real) and not os.path.isfile(real):
+            raise OutputError("cannot_write", f"{given} is not a file that could be replaced. Name another.")
+        seen[real] = "same_output"
+
+
+def write_table(
+    frame: pl.DataFrame,
+    path: str | os.PathLike[str],
+    *,
+    money_columns: Sequence[str] | None = None,
+    decimal: bool = False,
+    inputs: Iterable[Any] = (),
+) -> None:
+    """Write a frame to a CSV or Parquet file, whole or not at all.
+
+    `money_columns` are Int64 columns in fen (default: all whose name ends in _fen); each is written in yuan under its
+    name without the suffix: in CSV as text with exactly two decimals, in Parquet as Float64, or as Decimal(18, 2) where
+    `decimal` is set. Dates are ISO. A file that stood there before is replaced at the very end and keeps its
+    permissions. Raises OutputError cannot_write (the old file stays whole) and would_replace_input.
+    """
+    check_outputs([path], inputs)
+    kind = file_format(path)
+    shown = _in_yuan(frame, money_columns, as_decimal=decimal or kind == "csv")
+    with _Replacement(path) as new:
+        if kind == "csv":
+            shown.write_csv(new.file)
+        else:
+            shown.write_parquet(new.file)
+
+
+class TableWriter:
+    """Write a table piece by piece; the file appears whole when the block ends well, and not at all when it fails.
+
+    Every piece has the columns of the first. Append at least one frame, which may hold 0 rows.
+
+    Example::
+
+        with TableWriter("settled.parquet") as writer:
+            for part in parts:
+                writer.append(part)
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        money_columns: Sequence[str] | None = None,
+        decimal: bool = False,
+        inputs: Iterable[Any] = (),
+    ) -> None:
+        check_outputs([path], inputs)
+        self._kind = file_format(path)
+        self._money_columns = money_columns
+        self._as_decimal = decimal or self._kind == "csv"
+        self._replacement = _Replacement(path)
+        self._parquet: Any = None
+        self._schema: pl.Schema | None = None
+
+    def __enter__(self) -> Self:
+        self._replacement.__enter__()
+        return self
+
+    def append(self, frame: pl.DataFrame) -> None:
+        """Add the rows of a frame. Raises OutputError cannot_write."""
+        shown = _in_yuan(frame, self._money_columns, self._as_decimal)
+        first, self._schema = self._schema is None, self._schema or shown.schema
+        assert shown.schema == self._schema, "every piece has the columns of the first"
+        if self._kind == "csv":
+            shown.write_csv(self._replacement.file, include_header=first)
+            return
+        import pyarrow.parquet as pq
+
+        table = shown.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if first:
+            self._parquet = pq.ParquetWriter(self._replacement.file, table.schema, compression="zstd")
+        self._parquet.write_table(table)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            assert self._schema is not None, "append at least one frame, which may hold 0 rows"
+        try:
+            if self._parquet is not None:
+                self._parquet.close()
+        except Exception as failure:
+            if kind is None:
+                kind, error = type(failure), failure
+        self._replacement.__exit__(kind, error, trace)
+
+
+class _Replacement:
+    """Be a new file beside an old one, which takes its place when the block ends well."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.given = os.fspath(path)
+        self.target = os.path.realpath(path)
+        folder, name = os.path.split(self.target)
+        self.temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(6)}.part")
+
+    def __enter__(self) -> Self:
+        try:
+            # Opened like any new file, so that the user's umask decides who may read it.
+            descriptor = os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            self.file: BufferedWriter = os.fdopen(descriptor, "wb")
+        except OSError as error:
+            raise self._failure(error) from None
+        try:
+            # Settlements are personal data: a file that was closed to others stays closed.
+            os.fchmod(descriptor, stat.S_IMODE(os.stat(self.target).st_mode))
+        except OSError:
+            pass
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.file.flush()
+                os.fsync(self.file.fileno())
+                self.file.close()
+                os.replace(self.temporary, self.target)
+                return
+        except OSError as failure:
+            error = failure
+        self._remove()
+        if isinstance(error, OSError) or _is_writing_failure(error):
+            raise self._failure(error) from None
+
+    def _remove(self) -> None:
+        for step in (self.file.close, lambda: os.unlink(self.temporary)):
+            try:
+                step()
+            except OSError:
+                pass
+
+    def _failure(self, error: BaseException | None) -> OutputError:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n", 1)[0]
+        return OutputError(
+            "cannot_write",
+            f"{self.given} could not be written: {why}. What stood there before is unchanged. "
+            "Free some space, or name a file in a folder where you may write.",
+        )
+
+
+def _is_writing_failure(error: BaseException | None) -> bool:
+    if isinstance(error, pl.exceptions.PolarsError):
+        return True
+    return type(error).__module__.startswith("pyarrow")
+
+
+def _in_yuan(frame: pl.DataFrame, money_columns: Sequence[str] | None, as_decimal: bool) -> pl.DataFrame:
+    if money_columns is None:
+        money_columns = [n for n, t in frame.schema.items() if n.endswith("_fen") and t == pl.Int64]
+    money = set(money_columns)
+    assert money <= set(frame.columns), f"no such columns: {money - set(frame.columns)}"
+    shown = []
+    for name in frame.columns:
+        column = pl.col(name)
+        if name in money:
+            if as_decimal:
+                # 10**16 fen beyond the largest sum would not fit into 18 digits; Decimal keeps the count of fen as is.
+                column = (column.cast(pl.Decimal(38, 2)) / 100).cast(pl.Decimal(18, 2))
+            else:
+                # The nearest double to fen / 100 gives the fen back by rounding for all amounts below 9e12 yuan.
+                column = column / 100
+            column = column.alias(name.removesuffix("_fen"))
+        shown.append(column)
+    return frame.select(shown)
+
+
+def _same_file(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _check_header(path: Path, place: str) -> None:
+    """Read the first line strictly: encoding, emptiness and repeated names, which the reader would let pass."""
+    with path.open("rb") as file:
+        start = file.read(_HEADER_BYTES)
+    if not start.strip(b"\xef\xbb\xbf \t\r\n"):
+        raise InputError("empty_file", f"{place} is empty: not even a line with column names. Export it again.")
+    line = start.split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf").rstrip(b"\r")
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _not_utf8(place) from None
+    if "\r" in text:
+        raise InputError("broken_csv", f"{place} ends its lines with a bare carriage return. Save it as CSV UTF-8.")
+    names = next(csv.reader([text]), [])
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError("ambiguous_column", f"{place} has more than one column {twice[0]!r}. Keep one of them.")
+
+
+def _settle_short_lines(scan: Scan, blank_lines: bool) -> Scan:
+    """Tell an empty last cell from a missing one; the fast reader takes both for empty."""
+    assert scan.path is not None
+    fault = _csv_fault(scan.path)
+    if fault:
+        raise InputError("broken_csv", f"{scan.place}: {fault}. Export it again, or mend the line.")
+    if not blank_lines:
+        return scan
+    import pyarrow.csv as pa_csv
+
+    table = pa_csv.read_csv(scan.path, **_strict_csv(scan.names))
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return replace(scan, frame=frame.lazy())
+
+
+def _strict_csv(names: Sequence[str] | None) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+
+    text = dict.fromkeys(names, pa.string()) if names else None
+    return {
+        "read_options": pa_csv.ReadOptions(use_threads=False, block_size=8 << 20),
+        "parse_options": pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=True),
+        "convert_options": pa_csv.ConvertOptions(
+            column_types=text, strings_can_be_null=True, quoted_strings_can_be_null=True, null_values=[""]
+        ),
+    }
+
+
+def _csv_fault(path: Path) -> str | None:
+    """Say what is wrong with a CSV file and in which row, without repeating its content; None where nothing is."""
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+
+    try:
+        names = pl.scan_csv(path, infer_schema=False, glob=False).collect_schema().names()
+        with pa_csv.open_csv(path, **_strict_csv(names)) as reader:
+            for _ in reader:
+                pass
+    except pa.ArrowInvalid as error:
+        row = re.search(r"Row #(\d+)", str(error))
+        fields = re.search(r"Expected (\d+) columns, got (\d+)", str(error))
+        where = f"row {row[1]} of the file" if row else "a row"
+        return f"{where} has {fields[2]} fields where the header has {fields[1]}" if fields else f"{where} is malformed"
+    return None
+
+
+def _broken(kind: str, place: str, error: Exception, path: Path | None = None) -> InputError:
+    if kind == "parquet":
+        first = str(error).split("\n", 1)[0]
+        return InputError("broken_parquet", f"{place} is not a whole Parquet file ({first}). Export or copy it again.")
+    if "utf-8" in str(error).lower() or "utf8" in str(error).lower():
+        return _not_utf8(place)
+    fault = _csv_fault(path) if path else None
+    # The reader's own words may repeat cells, so they are not passed on.
+    return InputError("broken_csv", f"{place}: {fault or 'the quotation marks do not match'}. Export it again.")
+
+
+def _not_utf8(place: str) -> InputError:
+    return InputError(
+        "broken_csv", f"{place} is not UTF-8 text (it may be GBK or UTF-16). Save it as CSV UTF-8, or as Parquet."
+    )
+
+
+__all__ = [
+    "Scan",
+    "Source",
+    "TableWriter",
+    "check_outputs",
+    "collect",
+    "file_format",
+    "read_table",
+    "scan_table",
+    "survey",
+    "write_table",
+]

@@ -1,0 +1,119 @@
+"""Put payments beside claims: the settlement table of the data contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from medfloor.settlement.batch import Batch
+from medfloor.settlement.engines import Outcome
+
+
+def settlement_table(batch: Batch, outcome: Outcome) -> pl.DataFrame:
+    """Put payments beside claims, in the contract's order of columns."""
+    frame = batch.frame
+    total = frame["total_fen"].to_numpy()
+    pay_total = outcome.pay.sum(axis=0) if len(outcome.pay) else np.zeros(batch.height, np.int64)
+    own_total = total - pay_total
+    columns: dict[str, Any] = {
+        "claim_id": frame["claim_id"],
+        "person_id": frame["person_id"],
+        "benefit_year": frame["_year"].cast(pl.Int32),
+        "sequence": _sequence(batch),
+        "settled_date": frame["settled_date"],
+        "total_fen": frame["total_fen"],
+        "in_scope_fen": frame["in_scope_fen"],
+    }
+    columns |= {f"pay_{tier}_fen": outcome.pay[number] for number, tier in enumerate(batch.law.layout.tiers)}
+    columns |= {
+        "pay_total_fen": pay_total,
+        "own_in_scope_fen": outcome.own_in_scope,
+        "own_outside_fen": own_total - outcome.own_in_scope,
+        "own_total_fen": own_total,
+        "deductible_fen": outcome.deductible,
+    }
+    known = {*columns, *_INSIDE}
+    columns |= {name: frame[name] for name in frame.columns if name not in known and not name.startswith("_")}
+    hidden = {f"_{name}": frame[name] for name in OUTSIDE}
+    hidden |= {"_start": frame["start_date"], "_unit": pl.Series(batch.unit)}
+    return pl.DataFrame(columns | hidden)
+
+
+_INSIDE = {
+    "row", "care_type", "start_date", "end_date", "facility_level", "area", "referral", "continues", "reverses",
+    "diagnosis", "provider_id", "off_catalogue_fen", "over_limit_fen", "first_self_pay_fen",
+}  # fmt: skip
+
+
+def _sequence(batch: Batch) -> npt.NDArray[np.int32]:
+    """Number the claims of each person-year in their order."""
+    if not batch.law.layout.household:
+        begin = np.repeat(batch.segments.start[:-1], np.diff(batch.segments.start))
+        return (np.arange(batch.height) - begin + 1).astype(np.int32)
+    frame = pl.DataFrame({"p": batch.person, "y": batch.columns.year})
+    return frame.select(pl.int_range(1, pl.len() + 1).over("p", "y").cast(pl.Int32)).to_series().to_numpy()
+
+
+OUTSIDE = ("off_catalogue_fen", "over_limit_fen", "first_self_pay_fen")
+
+NATIONAL_FUNDS = {"basic": "hifp_pay", "critical_illness": "hifmi_pay", "assistance": "maf_pay"}
+"""Which field of setlinfo a tier is booked under; every other tier goes to othfund_pay."""
+
+
+def national_table(fen: pl.DataFrame, tiers: tuple[str, ...]) -> pl.DataFrame:
+    """Give settlements under the names of the national platform's setlinfo, money still in fen (*_fen).
+
+    Employees' funds, personal accounts and the hospital's share are not settled here and stand at zero.
+    pool_prop_selfpay is what the basic fund paid of the scope, four decimals.
+    """
+    zero = pl.lit(0, dtype=pl.Int64)
+
+    def fund(field: str) -> pl.Expr:
+        mine = [pl.col(f"pay_{t}_fen") for t in tiers if NATIONAL_FUNDS.get(t, "othfund_pay") == field]
+        return (pl.sum_horizontal(mine) if mine else zero).alias(f"{field}_fen")
+
+    contract = {*_INSIDE, "claim_id", "person_id", "benefit_year", "sequence", "settled_date", "total_fen", "in_scope_fen"}
+    sums = {"pay_total_fen", "own_in_scope_fen", "own_outside_fen", "own_total_fen", "deductible_fen"}
+    pays = {f"pay_{tier}_fen" for tier in tiers}
+    carried = [n for n in fen.columns if n not in contract | sums | pays and not n.startswith("_")]
+    share = pl.when(pl.col("in_scope_fen") == 0).then(0.0)
+    paid = pl.col("pay_basic_fen") if "basic" in tiers else zero
+    return fen.select(
+        pl.col("claim_id").alias("mdtrt_id"),
+        pl.col("person_id").alias("psn_no"),
+        pl.col("benefit_year").alias("year"),
+        "sequence",
+        pl.col("settled_date").alias("setl_time"),
+        pl.col("total_fen").alias("medfee_sumamt_fen"),
+        pl.col("_off_catalogue_fen").alias("fulamt_ownpay_amt_fen"),
+        pl.col("_over_limit_fen").alias("overlmt_selfpay_fen"),
+        pl.col("_first_self_pay_fen").alias("preselfpay_amt_fen"),
+        pl.col("in_scope_fen").alias("inscp_scp_amt_fen"),
+        pl.col("deductible_fen").alias("act_pay_dedc_fen"),
+        fund("hifp_pay"),
+        share.otherwise(paid / pl.col("in_scope_fen")).round(4).alias("pool_prop_selfpay"),
+        *(zero.alias(f"{name}_fen") for name in ("cvlserv_pay", "hifes_pay")),
+        fund("hifmi_pay"),
+        *(zero.alias(f"{name}_fen") for name in ("hifob_pay", "hifdm_pay")),
+        fund("maf_pay"),
+        fund("othfund_pay"),
+        pl.col("pay_total_fen").alias("fund_pay_sumamt_fen"),
+        zero.alias("hosp_part_amt_fen"),
+        pl.col("own_total_fen").alias("psn_part_amt_fen"),
+        zero.alias("acct_pay_fen"),
+        pl.col("own_total_fen").alias("psn_cash_pay_fen"),
+        zero.alias("acct_mulaid_pay_fen"),
+        zero.alias("balc_fen"),
+        *carried,
+    )
+
+
+def in_yuan(frame: pl.DataFrame) -> pl.DataFrame:
+    """Turn columns *_fen into yuan under their contract names."""
+    return frame.select(
+        (pl.col(name) / 100).alias(name.removesuffix("_fen")) if name.endswith("_fen") else pl.col(name)
+        for name in frame.columns
+    )

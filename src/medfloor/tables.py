@@ -1,0 +1,161 @@
+"""Declare every table that crosses a room: its columns, units, codes and keys. The vocabulary of the program.
+
+Outside the program money is yuan and codes are text. Inside, frames carry money as Int64 fen in columns that end in
+`_fen`, and coded columns as UInt8 positions in the tuples below; text and dates stay as they are. `read_claims` and its
+sisters in intake make the one out of the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "date", "money", "integer", "code", "flag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Be one column: our name, the national platform's, what it holds, and what a missing one means."""
+
+    name: str
+    national: str | None
+    kind: Kind
+    required: bool = False
+    default: str | None = None
+    codes: tuple[str, ...] = ()
+    meaning: str = ""
+
+    @property
+    def inside(self) -> str:
+        """Give the name inside the program: money columns end in _fen."""
+        return f"{self.name}_fen" if self.kind == "money" else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Be one table of the contract."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    def column(self, name: str) -> Column:
+        """Find a column by our name."""
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """List our column names in order."""
+        return tuple(column.name for column in self.columns)
+
+
+CARE_TYPES = ("inpatient", "outpatient", "special_outpatient", "two_disease")
+FACILITY_LEVELS = ("primary", "1", "2", "3")
+AREAS = ("local", "province", "outside")
+REFERRALS = ("regular", "referred", "unreferred", "emergency")
+SCHEMES = ("resident", "employee", "none")
+INSURED_CLASSES = ("student_child", "working_age", "elderly")
+RESIDENCES = ("urban", "rural")
+SEXES = ("male", "female")
+
+CLAIMS = Table(
+    "claims",
+    (
+        Column("claim_id", "mdtrt_id", "text", required=True, meaning="the unit that is settled once"),
+        Column("person_id", "psn_no", "text", required=True),
+        Column("care_type", "med_type", "code", required=True, codes=CARE_TYPES),
+        Column("start_date", "begndate", "date", required=True),
+        Column("end_date", "enddate", "date", required=True),
+        Column("settled_date", "setl_time", "date", meaning="default end_date; decides the order"),
+        Column("facility_level", "hosp_lv", "code", required=True, codes=FACILITY_LEVELS),
+        Column("area", None, "code", default="local", codes=AREAS),
+        Column("referral", None, "code", default="regular", codes=REFERRALS),
+        Column("continues", None, "text", meaning="the stay that this one continues"),
+        Column("reverses", None, "text", meaning="the claim whose settlement this row takes back"),
+        Column("diagnosis", "dise_codg", "text"),
+        Column("provider_id", "fixmedins_code", "text"),
+        Column("total", "medfee_sumamt", "money", required=True),
+        Column("off_catalogue", "fulamt_ownpay_amt", "money", default="0"),
+        Column("over_limit", "overlmt_selfpay", "money", default="0"),
+        Column("first_self_pay", "preselfpay_amt", "money", default="0"),
+        Column("in_scope", "inscp_scp_amt", "money", required=True),
+    ),
+)
+
+PEOPLE = Table(
+    "people",
+    (
+        Column("person_id", "psn_no", "text", required=True),
+        Column("household_id", None, "text"),
+        Column("birth_date", "brdy", "date"),
+        Column("sex", "gend", "code", codes=SEXES),
+        Column("scheme", "insutype", "code", default="resident", codes=SCHEMES),
+        Column("residence", None, "code", codes=RESIDENCES),
+        Column("insured_class", None, "code", codes=INSURED_CLASSES),
+        Column("enrolled_from", None, "date"),
+        Column("enrolled_to", None, "date", meaning="last day enrolled; empty = still enrolled"),
+        Column("continuous_years", None, "integer"),
+        Column("claim_free_years", None, "integer"),
+        Column("family_doctor", None, "flag"),
+    ),
+)
+
+SPELLS = Table(
+    "spells",
+    (
+        Column("person_id", "psn_no", "text", required=True),
+        Column("group", "psn_idet_type", "text", required=True),
+        Column("from_date", "begntime", "date", meaning="first day; empty = since ever"),
+        Column("to_date", "endtime", "date", meaning="last day; empty = still running"),
+    ),
+)
+
+HOUSEHOLDS = Table(
+    "households",
+    (
+        Column("household_id", None, "text", required=True),
+        Column("size", None, "integer"),
+        Column("adults", None, "integer"),
+        Column("children", None, "integer"),
+        Column("income", None, "money"),
+        Column("consumption", None, "money"),
+        Column("food", None, "money"),
+        Column("housing", None, "money"),
+        Column("utilities", None, "money"),
+    ),
+)
+
+SETTLEMENT_KEYS = ("claim_id", "person_id", "benefit_year", "sequence", "settled_date", "total", "in_scope")
+"""The first columns of settlements; one `pay_<tier>` a tier and SETTLEMENT_SUMS follow."""
+
+SETTLEMENT_SUMS = ("pay_total", "own_in_scope", "own_outside", "own_total", "deductible")
+
+REASONS: dict[str, str] = {
+    "missing_value": "a column that is needed is empty in this row",
+    "bad_date": "a date that is not written YYYY-MM-DD, or is not a day of the calendar",
+    "bad_amount": "an amount that is not a plain decimal number",
+    "negative_amount": "an amount below zero",
+    "three_decimals": "an amount with more than two decimals",
+    "amount_too_large": "an amount beyond 9 trillion yuan",
+    "parts_not_total": "off_catalogue + over_limit + first_self_pay + in_scope is not total",
+    "end_before_start": "end_date lies before start_date",
+    "unknown_care_type": "a care_type that neither the contract nor the policy's codes know",
+    "unknown_facility_level": "a facility_level that neither the contract nor the policy's codes know",
+    "unknown_code": "a value outside the codes of its column",
+    "bad_number": "a whole number that cannot be read",
+    "duplicate_claim_id": "the same claim_id in more than one row",
+    "unknown_person": "a person_id that people does not have",
+    "overlapping_schemes": "a person with two schemes on the same day",
+    "duplicate_person": "a person with two rows for the same days",
+    "bad_person": "a person whose row in people cannot be read",
+    "bad_spell": "a person with a status interval that cannot be read",
+    "outside_policy_dates": "no version of the policy is in force on the settled date",
+    "policy_value_missing": "the policy in force on that day lacks a published number that this claim needs",
+    "unknown_continues": "continues names a stay that is neither in the claims nor the last of the opening accumulators",
+    "continues_later": "continues names a stay that is settled after this one",
+    "continues_other_person": "continues names a stay of another person",
+    "unknown_reversed": "reverses names a claim that is not in the claims",
+    "reversed_other_person": "reverses names a claim of another person",
+    "reversed_twice": "the claim that reverses names is already taken back",
+    "reversal_too_early": "the reversal is settled before the claim that it takes back",
+}
+"""Why a row is refused: stable codes and what they mean. docs/rejects.md says them in both languages."""

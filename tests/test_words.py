@@ -1,0 +1,60 @@
+"""The catalogues of words: two languages, the same keys, the same placeholders."""
+
+from __future__ import annotations
+
+import string
+from typing import get_args
+
+import pytest
+
+from medfloor.errors import UsageError
+from medfloor.policy import model
+from medfloor.words import LANGS, catalogue, say
+
+
+def _placeholders(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+
+
+def test_both_catalogues_have_the_same_keys_in_the_same_order() -> None:
+    assert list(catalogue("zh")) == list(catalogue("en"))
+
+
+@pytest.mark.parametrize("key", sorted(catalogue("en")))
+def test_a_sentence_has_the_same_placeholders_in_both_languages(key: str) -> None:
+    assert _placeholders(catalogue("zh")[key]) == _placeholders(catalogue("en")[key])
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_every_code_of_the_data_contract_has_a_word(lang: str) -> None:
+    codes = {
+        "care_type": get_args(model.CareType),
+        "facility_level": get_args(model.FacilityLevel),
+        "area": get_args(model.Area),
+        "referral": get_args(model.Referral),
+        "scheme": get_args(model.Scheme),
+        "insured_class": get_args(model.InsuredClass),
+        "residence": get_args(model.Residence),
+        "sex": get_args(model.Sex),
+        "group": model.GROUPS,
+        "pool": get_args(model.Pool),
+        "trust": get_args(model.Trust),
+        "status_day": get_args(model.StatusDay),
+    }
+    for section, names in codes.items():
+        for name in names:
+            assert say(f"{section}.{name}", lang)
+    for unit in get_args(model.Unit):
+        assert "5" in say(f"value.{unit}", lang, value=5)
+
+
+def test_a_missing_key_or_placeholder_is_an_error() -> None:
+    with pytest.raises(KeyError, match=r"en\.toml has no show\.nowhere"):
+        say("show.nowhere", "en")
+    with pytest.raises(KeyError):
+        say("value.yuan", "en")
+
+
+def test_an_unknown_language_is_misuse() -> None:
+    with pytest.raises(UsageError, match="use zh or en"):
+        say("care_type.inpatient", "fr")
