@@ -22,7 +22,7 @@ test *args:
 
 # Run the tests that take minutes or gigabytes
 heavy *args:
-    {{ bin }}/python -m pytest -m heavy {{ args }}
+    {{ bin }}/python -m pytest -n 0 -m heavy {{ args }}
 
 # Ruff, types and floors
 lint:

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from medfloor import tables
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FENCE = re.compile(
@@ -154,3 +156,16 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
         if not re.match(r"[a-z]+:|#", found["to"]) and not (page.parent / found["to"].partition("#")[0]).exists()
     ]
     assert not broken
+
+
+def test_the_page_of_tables_lists_every_column_code_and_reason() -> None:
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    for table in (tables.CLAIMS, tables.PEOPLE, tables.SPELLS, tables.HOUSEHOLDS):
+        section = re.search(rf"^## {table.name}:.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+        assert section is not None
+        rows = re.findall(r"^\| `(\w+)` \| (?:`(\w+)`)? ?\| ([^|]+) \|", section[0], re.MULTILINE)
+        assert [(ours, national or None) for ours, national, _ in rows] == [(c.name, c.national) for c in table.columns]
+        for (ours, _, holds), column in zip(rows, table.columns, strict=True):
+            assert tuple(re.findall(r"`(\w+)`", holds.partition(";")[0])) == column.codes, ours
+    listed = re.findall(r"^\| `(\w+)` \| [^|`]+ \|$", page.partition("| reason | meaning |")[2], re.MULTILINE)
+    assert set(listed) == set(tables.REASONS)

@@ -20,7 +20,7 @@ LANGS: tuple[str, ...] = get_args(Lang)
 _CATALOGUES = Path(__file__).parent / "catalogues"
 
 
-def say(key: str, lang: str, **values: object) -> str:
+def say(key: str, lang: str, /, **values: object) -> str:
     """Give the sentence of a key in a language, with its placeholders filled.
 
     Raises UsageError for a language that there is not, KeyError for a key or a placeholder that there is not: a missing

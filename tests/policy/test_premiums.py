@@ -48,9 +48,7 @@ def test_a_year_without_a_row_is_refused_with_the_years_there_are() -> None:
         ([], "二档", None, 775),
     ],
 )
-def test_chongqing_table_of_2025(
-    groups: list[str], option: str, subsidy_yuan: int | None, personal_yuan: int
-) -> None:
+def test_chongqing_table_of_2025(groups: list[str], option: str, subsidy_yuan: int | None, personal_yuan: int) -> None:
     policy = load_policy("cn/chongqing").versions[-1]
     due = premium_for(policy, "working_age", groups, option, benefit_year=2025)
     assert due.personal_fen == personal_yuan * 100

@@ -33,7 +33,19 @@ def _is_type(value: Any, name: str) -> bool:
 def _fits(value: Any, schema: dict[str, Any]) -> bool:
     """Validate by the few keywords that our schema uses (no validator is among the dependencies)."""
     known = {"$ref", "type", "enum", "const", "anyOf", "pattern", "required", "properties", "additionalProperties"}
-    known |= {"items", "minItems", "minimum", "if", "then", "else", "$defs", "$schema", "title", "description", "default"}
+    known |= {
+        "items",
+        "minItems",
+        "minimum",
+        "if",
+        "then",
+        "else",
+        "$defs",
+        "$schema",
+        "title",
+        "description",
+        "default",
+    }
     assert set(schema) <= known | {"format"}, set(schema) - known
     if "$ref" in schema and not _fits(value, SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[1]]):
         return False
@@ -63,7 +75,9 @@ def _fits(value: Any, schema: dict[str, Any]) -> bool:
 
 
 def test_the_committed_schema_is_up_to_date() -> None:
-    assert COMMITTED.read_text(encoding="utf-8") == schema_text(), "run `medfloor policy schema > docs/policy.schema.json`"
+    assert COMMITTED.read_text(encoding="utf-8") == schema_text(), (
+        "run `medfloor policy schema > docs/policy.schema.json`"
+    )
 
 
 @pytest.mark.parametrize("file", sorted(LIBRARY.rglob("*.yaml")), ids=lambda file: str(file.relative_to(LIBRARY)))

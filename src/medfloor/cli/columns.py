@@ -13,12 +13,23 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[st
     ['name  fen', '----  ---', '北京    5']
     """
     widths = [max(width_of(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [[*rows[0]], ["-" * width for width in widths], *rows[1:]]
+    return in_columns([[*rows[0]], ["-" * width for width in widths], *rows[1:]], right)
+
+
+def in_columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Align rows of cells without heads.
+
+    >>> in_columns([["北京", "15"], ["a", "5"]], right=[1])
+    ['北京  15', 'a      5']
+    """
+    if not rows:
+        return []
+    widths = [max(width_of(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
-            _padded(cell, width, place in right) for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+            _padded(cell, width, place in right) for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for line in lines
+        for row in rows
     ]
 
 

@@ -2,12 +2,21 @@
 
 from medfloor.intake.claims import Claims, read_claims
 from medfloor.intake.files import TableWriter, check_outputs, read_table, scan_table, write_table
+from medfloor.intake.households import Households, read_households
+from medfloor.intake.people import People, read_people
+from medfloor.intake.spells import Spells, read_spells
 
 __all__ = [
     "Claims",
+    "Households",
+    "People",
+    "Spells",
     "TableWriter",
     "check_outputs",
     "read_claims",
+    "read_households",
+    "read_people",
+    "read_spells",
     "read_table",
     "scan_table",
     "write_table",

@@ -59,7 +59,7 @@ class Cell:
 
     @property
     def detail(self) -> pl.Expr:
-        """Put the fault into words: the column, the value (at most 40 letters) and what is wrong; null where none is."""
+        """Put the fault into words: the column, at most 40 letters of the value, what is wrong; null where none is."""
         ending = self.reason.replace_strict(list(WORDS), list(WORDS.values()), default=None, return_dtype=pl.String)
         return pl.concat_str(pl.lit(f"{self.label} is '"), self.shown.str.head(40), pl.lit("', which "), ending)
 
@@ -222,7 +222,7 @@ def _money_of_decimals(raw: pl.Expr, dtype: pl.Decimal) -> _Parts:
 def _money_of_floats(raw: pl.Expr) -> _Parts:
     cents = raw * 100
     fen = cents.round()
-    # Within a millionth of a fen, or (for large amounts, whose doubles lie further apart) the double nearest to the fen.
+    # Within a millionth of a fen, or, for large amounts whose doubles lie apart, the double nearest to the fen.
     exact = ((cents - fen).abs() <= 1e-6) | (fen / 100 == raw)
     fits = raw.abs() <= MAX_FEN / 100
     value = pl.when(exact & fits).then(fen.cast(pl.Int64, strict=False))

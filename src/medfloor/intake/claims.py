@@ -157,7 +157,11 @@ def _read_values(scan: Scan, layout: Layout, cells: dict[str, Cell]) -> pl.DataF
             empties.append(cell.empty.alias(_EMPTY + name))
     carried = [pl.col(name) for name in layout.carried]
     # In steps, because each expression of a step is worked out anew wherever it is written.
-    query = trimmed(scan.frame, scan, layout).with_row_index(POSITION).select(*values, *carried, pl.col(POSITION).alias("row"), *empties)
+    query = (
+        trimmed(scan.frame, scan, layout)
+        .with_row_index(POSITION)
+        .select(*values, *carried, pl.col(POSITION).alias("row"), *empties)
+    )
     query = query.with_columns(pl.all_horizontal(_readable_flags(cells)).alias(_READABLE), *_filled(cells))
     parts = [pl.col(f"{name}_fen") for name in _PARTS if layout.has(name)]
     together = pl.col(_READABLE) & (pl.col("end_date") >= pl.col("start_date"))
@@ -235,7 +239,9 @@ def _repeated(ids: pl.Series) -> pl.Series | None:
     return twice if twice.any() else None
 
 
-def _explain(scan: Scan, layout: Layout, cells: dict[str, Cell], rows: pl.Series, twice: pl.Series | None) -> pl.DataFrame:
+def _explain(
+    scan: Scan, layout: Layout, cells: dict[str, Cell], rows: pl.Series, twice: pl.Series | None
+) -> pl.DataFrame:
     """Fetch the refused rows as they came and put the first fault of each into words."""
     raw = fetch_rows(scan, rows)
     reversing = _reversing(cells)

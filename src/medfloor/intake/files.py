@@ -7,6 +7,7 @@ another name in the same folder and renamed at the end: whoever looks sees the o
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
@@ -147,23 +148,23 @@ def check_outputs(outputs: Iterable[Any], inputs: Iterable[Any] = ()) -> None:
     None among either is passed over, and so are frames among the inputs. Raises OutputError: would_replace_input,
     same_output, cannot_write (no such folder, or not a file); InputError unknown_format for a wrong ending.
     """
-    seen: dict[str, str] = {}
+    seen: dict[Path, str] = {}
     for given in inputs:
         if isinstance(given, (str, os.PathLike)):
-            seen[os.path.realpath(given)] = "would_replace_input"
+            seen[Path(given).resolve()] = "would_replace_input"
     for given in outputs:
         if given is None:
             continue
-        path, real = Path(given), os.path.realpath(given)
-        file_format(path)
-        code = seen.get(real) or next((c for p, c in seen.items() if _same_file(p, real)), None)
+        real = Path(given).resolve()
+        file_format(given)
+        code = next((code for path, code in seen.items() if _same_file(path, real)), None)
         if code == "would_replace_input":
             raise OutputError(code, f"{given} is one of the inputs, which stay as they are. Name another output file.")
         if code:
             raise OutputError(code, f"{given} is named for two outputs. Give each a file of its own.")
-        if not os.path.isdir(os.path.dirname(real)):
+        if not real.parent.is_dir():
             raise OutputError("cannot_write", f"{given} lies in a folder that is not there. Create it first.")
-        if os.path.exists(real) and not os.path.isfile(real):
+        if real.exists() and not real.is_file():
             raise OutputError("cannot_write", f"{given} is not a file that could be replaced. Name another.")
         seen[real] = "same_output"
 
@@ -259,9 +260,8 @@ class _Replacement:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.given = os.fspath(path)
-        self.target = os.path.realpath(path)
-        folder, name = os.path.split(self.target)
-        self.temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(6)}.part")
+        self.target = Path(path).resolve()
+        self.temporary = self.target.with_name(f".{self.target.stem[:40]}.{secrets.token_hex(6)}.part")
 
     def __enter__(self) -> Self:
         try:
@@ -270,11 +270,9 @@ class _Replacement:
             self.file: BufferedWriter = os.fdopen(descriptor, "wb")
         except OSError as error:
             raise self._failure(error) from None
-        try:
+        with contextlib.suppress(OSError):
             # Settlements are personal data: a file that was closed to others stays closed.
-            os.fchmod(descriptor, stat.S_IMODE(os.stat(self.target).st_mode))
-        except OSError:
-            pass
+            os.fchmod(descriptor, stat.S_IMODE(self.target.stat().st_mode))
         return self
 
     def __exit__(
@@ -285,7 +283,7 @@ class _Replacement:
                 self.file.flush()
                 os.fsync(self.file.fileno())
                 self.file.close()
-                os.replace(self.temporary, self.target)
+                self.temporary.replace(self.target)
                 return
         except OSError as failure:
             error = failure
@@ -294,11 +292,9 @@ class _Replacement:
             raise self._failure(error) from None
 
     def _remove(self) -> None:
-        for step in (self.file.close, lambda: os.unlink(self.temporary)):
-            try:
-                step()
-            except OSError:
-                pass
+        with contextlib.suppress(OSError):
+            self.file.close()
+        self.temporary.unlink(missing_ok=True)
 
     def _failure(self, error: BaseException | None) -> OutputError:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n", 1)[0]
@@ -335,9 +331,9 @@ def _in_yuan(frame: pl.DataFrame, money_columns: Sequence[str] | None, as_decima
     return frame.select(shown)
 
 
-def _same_file(one: str, other: str) -> bool:
+def _same_file(one: Path, other: Path) -> bool:
     try:
-        return os.path.samefile(one, other)
+        return one == other or one.samefile(other)
     except OSError:
         return False
 

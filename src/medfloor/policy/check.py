@@ -99,7 +99,7 @@ class Report:
     places: tuple[Path, ...]
     found: dict[tuple[str, Path, int, str], Finding] = field(default_factory=dict)
 
-    def add(self, code: str, names: Names, severity: Severity | None = None, **values: str | int | Said) -> None:
+    def add(self, code: str, names: Names, /, severity: Severity | None = None, **values: str | int | Said) -> None:
         """Add a finding at a path; a value may be a text, a number, or a function of the language."""
         file, line = line_of(self.places, names)
         zh, en = (

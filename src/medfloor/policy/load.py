@@ -405,9 +405,11 @@ def _child(node: Any, name: str | int) -> tuple[int, Any] | None:
 
 def line_of(places: Sequence[Path], names: Sequence[str | int]) -> tuple[Path, int]:
     """Find the file and line of a path of keys and ids, looking into the last file first."""
-    for depth in range(len(names), 0, -1):
+    changes = [("change", "/".join(str(name) for name in names[:depth])) for depth in range(len(names), 1, -1)]
+    paths: list[Sequence[str | int]] = [*changes, *(names[:depth] for depth in range(len(names), 0, -1))]
+    for path in paths:
         for file in reversed(places):
-            line = _line_in(file, names[:depth], whole=True)
+            line = _line_in(file, path, whole=True)
             if line:
                 return file, line
     return places[-1], 1

@@ -1,8 +1,8 @@
 """Read the numbers that the words of a law say, in Chinese and in English.
 
-`says(case, quote)` answers whether a quotation contains the number that rests on it. The reading is generous
-where law is (20万元, 二十万元 and 200,000 are one number; 减半 is 50 %; a patient's share of 20 % is a rate of 80 %), and never
-guesses a number that no word stands for.
+`says(case, quote)` answers whether a quotation contains the number that rests on it. The reading is generous where
+law is (20万元, 二十万元 and 200,000 are one number; 减半 is 50 %; a patient's share of 20 % is a rate of 80 %), and it
+never guesses a number that no word stands for.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class _Page:
         self.policy = policy
         self.lang = lang
 
-    def say(self, key: str, **values: object) -> str:
+    def say(self, key: str, /, **values: object) -> str:
         return say(f"show.{key}", self.lang, **values)
 
     def lines(self) -> Iterator[str]:

@@ -18,7 +18,7 @@ import polars as pl
 
 from medfloor.errors import InputError
 from medfloor.policy.compile import Layout
-from medfloor.settlement.kernel import STAY_COLUMNS
+from medfloor.settlement.columns import STAY_COLUMNS
 
 Ints = npt.NDArray[np.int64]
 

@@ -159,7 +159,7 @@ def prepare(
     reversal rows), the reversal rows that are in order (row, claim_id, reverses, settled_date, start_date), and
     the refusals.
 
-    Raises MissingValueError where a number that the law needs was never published and the policy has no other version.
+    Raises MissingValueError where numbers that the law needs were never published and no claim can be paid without them.
     """
     register = register_of(people, law.layout)
     spells_bad = spells.bad
@@ -172,10 +172,10 @@ def prepare(
         frame = frame.filter(pl.col("reverses").is_null())
     frame, refused = _check_continues(frame, known_stays, refused)
     while True:
-        batch, lacking = _sorted_batch(law, register, spells, frame)
+        batch, lacking, batch_pays = _sorted_batch(law, register, spells, frame)
         if not lacking:
             break
-        if len(law.policies.versions) == 1:
+        if not batch_pays:
             raise next(iter(lacking.values()))
         gone = pl.Series(list(lacking), dtype=pl.UInt32)
         reason = {row: f"the policy cannot settle this claim: {str(error).splitlines()[0]}" for row, error in lacking.items()}
@@ -297,7 +297,7 @@ def _check_reversals(
     reversals: pl.DataFrame, frame: pl.DataFrame, refused: Refusals
 ) -> tuple[pl.DataFrame, Refusals]:
     """Refuse reversals of nothing, of another's claim, of a claim taken back already or not yet settled."""
-    kept = ["row", "claim_id", "person_id", "reverses", "settled_date", "start_date"]
+    kept = [name for name in reversals.columns if not name.startswith("_")]
     if reversals.height == 0:
         return reversals.select(kept), refused
     keys = ("settled_date", "start_date", "claim_id")
@@ -327,8 +327,11 @@ def _check_reversals(
 
 def _sorted_batch(
     law: Law, register: Register, spells: Spells, frame: pl.DataFrame
-) -> tuple[Batch, dict[int, MissingValueError]]:
-    """Sort the claims, ask the law about each kind, and give the batch, or the rows whose numbers are missing."""
+) -> tuple[Batch, dict[int, MissingValueError], bool]:
+    """Sort the claims, ask the law about each kind, and give the batch, or the rows whose numbers are missing.
+
+    The last value says whether any claim meets a tier that pays by known numbers.
+    """
     person = frame["_person"].cast(pl.Int64).to_numpy()
     unit = register.unit[person]
     year = frame["_year"].cast(pl.Int64).to_numpy()
@@ -347,7 +350,8 @@ def _sorted_batch(
     if missing:
         hit = np.isin(kind, np.array(sorted(missing)))
         rows = frame["row"].to_numpy()[hit]
-        return _EMPTY, {int(row): missing[int(k)] for row, k in zip(rows, kind[hit], strict=True)}
+        pays = any(step.pays != "nothing" for rule in rules for step in rule.steps)
+        return _EMPTY, {int(row): missing[int(k)] for row, k in zip(rows, kind[hit], strict=True)}, pays
     profile = np.array(index, np.int32)[kind] if len(index) else np.zeros(0, np.int32)
     stay_of, stay_first = _stays(frame)
     batch = Batch(
@@ -366,7 +370,7 @@ def _sorted_batch(
         stay_of,
         stay_first,
     )
-    return batch, {}
+    return batch, {}, True
 
 
 _EMPTY: Any = None

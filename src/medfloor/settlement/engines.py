@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -21,13 +22,17 @@ from medfloor.policy.compile import Layout
 from medfloor.policy.resolve import Rules, resolve
 from medfloor.settlement.balance import STAY_FIELDS, empty_accumulators
 from medfloor.settlement.batch import Batch
-from medfloor.settlement.kernel import STAY_COLUMNS, TRACE_COLUMNS, settle_segments
-from medfloor.settlement.reference import Account, Claim, Settled, Stay, settle_year
+from medfloor.settlement.columns import STAY_COLUMNS, TRACE_COLUMNS
+from medfloor.settlement.jit import is_compiled
+from medfloor.settlement.reference import Account, Claim, Settled, Stay, in_order, settle_claim, settle_year
 from medfloor.settlement.scope import DAWN, FAR, Person, Spell, Visit, facts_of
 
 Ints = npt.NDArray[np.int64]
-Engine = Literal["kernel", "reference"]
+Engine = Literal["auto", "kernel", "reference"]
 EPOCH = date(1970, 1, 1)
+FEW = 1_000
+FEW_AT_FIRST = 5_000
+"""Up to how many claims the reference settles sooner than the kernel: warm, and before anything was compiled."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,20 @@ class Outcome:
 
 def run(
     batch: Batch,
-    engine: Engine = "kernel",
+    engine: Engine = "auto",
     *,
     opening: pl.DataFrame | None = None,
     trace: bool = False,
     closing: bool = False,
     threads: int = 1,
 ) -> Outcome:
-    """Settle a batch. `opening` is in the inside form of `balance`; `threads` share the unit-years."""
+    """Settle a batch. `opening` is in the inside form of `balance`; `threads` share the unit-years.
+
+    `auto` takes the kernel, but the reference for a few claims, which it settles sooner than compiled code is loaded (or,
+    at first use, compiled). Both give the same.
+    """
+    if engine == "auto":
+        engine = "reference" if batch.height <= (FEW if is_compiled() else FEW_AT_FIRST) else "kernel"
     if engine == "reference":
         return _run_reference(batch, opening, trace, closing)
     return _run_kernel(batch, opening, trace, closing, threads)
@@ -102,7 +113,7 @@ def _run_kernel(batch: Batch, opening: pl.DataFrame | None, trace: bool, closing
     own = np.empty(n, np.int64)
     deductible = np.empty(n, np.int64)
     arguments = (
-        segments.start, batch.profile, batch.frame["in_scope_fen"].to_numpy(), outside, batch.amounts, members,
+        segments.start, batch.profile, batch.frame["in_scope_fen"].to_numpy(), outside, np.ascontiguousarray(batch.amounts), members,
         stay_of, profiles.first, profiles.steps, profiles.brackets, profiles.pots, profiles.repeats,
         profiles.rounding, profiles.ceilings, profiles.ceiling_rows, np.array(layout.initial, np.int64),
         np.array(layout.shared, bool), account_start, account, stays, most, _basic(layout), trace_start, traced, pay, own,
@@ -115,6 +126,8 @@ def _run_kernel(batch: Batch, opening: pl.DataFrame | None, trace: bool, closing
 
 def _in_threads(start: Ints, arguments: tuple[Any, ...], threads: int) -> None:
     """Share the segments out by claims, one range a thread; the kernel releases the GIL."""
+    from medfloor.settlement.kernel import settle_segments  # compiled code is loaded only where it is used
+
     count = len(start) - 1
     if count == 0:
         return
@@ -497,12 +510,36 @@ def claim_at(batch: Batch, i: int) -> Claim:
 
 def settled_at(batch: Batch, i: int, opening: pl.DataFrame | None = None) -> Settled:
     """Settle the unit-year of claim i by the reference and give that claim with all its working."""
-    layout = batch.law.layout
+    return working_at(batch, i, opening)[0]
+
+
+def working_at(batch: Batch, i: int, opening: pl.DataFrame | None = None) -> tuple[Settled, Account, Account]:
+    """Settle the unit-year by the reference as far as claim i: that claim, the account before it, and the one after."""
     segment = int(np.searchsorted(batch.segments.start, i, side="right") - 1)
+    claim_id = batch.frame["claim_id"][i]
+    book, claims, law = _opened(batch, segment, opening)
+    for claim in in_order(claims):
+        before = deepcopy(book) if claim.claim_id == claim_id else None
+        settled = settle_claim(claim, law[claim.claim_id], book)
+        if before is not None:
+            return settled, before, book
+    raise AssertionError("claim i lies in its own segment")
+
+
+def settled_all(batch: Batch, opening: pl.DataFrame | None = None) -> list[Settled]:
+    """Settle every claim by the reference and give each with all its working, in the order of the batch."""
+    found: list[Settled] = []
+    for segment in range(len(batch.segments.unit)):
+        book, claims, law = _opened(batch, segment, opening)
+        found += settle_year(claims, lambda claim, law=law: law[claim.claim_id], book)[0]  # type: ignore[misc]
+    return found
+
+
+def _opened(batch: Batch, segment: int, opening: pl.DataFrame | None) -> tuple[Account, list[Claim], dict[str, Rules]]:
+    """Open the account of one unit-year, and give its claims with the law for each."""
+    layout = batch.law.layout
     account_start, account = _account(batch, opening)
     members = _members(batch, account_start, segment)
     book = _open_account(layout, account, members, _stay_rows(opening), int(batch.segments.year[segment]))
     rows = range(int(batch.segments.start[segment]), int(batch.segments.start[segment + 1]))
-    law = {batch.frame["claim_id"][j]: rules_at(batch, j) for j in rows}
-    settled, _ = settle_year([claim_at(batch, j) for j in rows], lambda claim: law[claim.claim_id], book)
-    return next(one for one in settled if one.claim.claim_id == batch.frame["claim_id"][i])
+    return book, [claim_at(batch, j) for j in rows], {batch.frame["claim_id"][j]: rules_at(batch, j) for j in rows}

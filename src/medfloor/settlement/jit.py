@@ -7,6 +7,7 @@ threads over person ranges that release the GIL do as well, and forked processes
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -20,42 +21,79 @@ F = TypeVar("F", bound=Callable[..., Any])
 def cache_folder() -> Path | None:
     """Give a folder of the user's own for compiled code, made if needed, or None where there is none.
 
-    NUMBA_CACHE_DIR wins; then XDG_CACHE_HOME or ~/.cache; then a private folder under the system's temporary one.
+    NUMBA_CACHE_DIR wins; then XDG_CACHE_HOME or ~/.cache; then a private folder under the system's temporary one. Its name
+    ends in a digest of the sources, because numba does not notice when a constant of another module changes.
     """
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(os.environ["NUMBA_CACHE_DIR"])
-    homes = [os.environ.get("XDG_CACHE_HOME"), os.path.expanduser("~/.cache"), f"{tempfile.gettempdir()}/medfloor-{os.getuid()}"]
+    homes = [
+        os.environ.get("NUMBA_CACHE_DIR"),
+        os.environ.get("XDG_CACHE_HOME"),
+        os.path.expanduser("~/.cache"),
+        f"{tempfile.gettempdir()}/medfloor-{os.getuid()}",
+    ]
     for home in homes:
         if not home or home.startswith("~"):
             continue
-        folder = Path(home) / "medfloor" / "compiled"
+        folder = Path(home) / "medfloor" / f"compiled-{_digest()}"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             state = folder.stat()
         except OSError:
             continue
-        if state.st_uid == os.getuid() and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and os.access(folder, os.W_OK):
+        shared = state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if state.st_uid == os.getuid() and not shared and os.access(folder, os.W_OK):
             return folder
     return None
 
 
+def _digest() -> str:
+    here = Path(__file__).parent
+    sources = (here / "kernel.py", here / "loops.py", here.parent / "policy" / "compile.py", here.parent / "money.py")
+    text = b"".join(source.read_bytes() for source in sources)
+    return hashlib.blake2b(text, digest_size=6).hexdigest()
+
+
 _FOLDER = cache_folder()
 if _FOLDER is not None:
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(_FOLDER))
-
-import numba  # noqa: E402  (the cache folder must be named first)
+    os.environ["NUMBA_CACHE_DIR"] = str(_FOLDER)
 
 
-def compiled(function: F) -> F:
-    """Compile a function that releases the GIL; its plain twin stays at `.py_func`.
+def is_compiled() -> bool:
+    """Say whether the kernel's compiled code lies ready in the cache."""
+    return _FOLDER is not None and any(_FOLDER.glob("**/kernel.settle_segments-*.nbi"))
 
-    Integers wrap silently and indexes are not checked in compiled code, so callers validate amounts and shapes first.
+
+KINDS = "int: n; read-only arrays r1 r2 (int64), p1 (int32), b1 (bool); arrays written w1 w2 w3 (int64), v1 (int32)"
+"""How signatures are written; the digit is the number of dimensions."""
+
+
+def compiled(signature: str, gives: str = "void") -> Callable[[F], F]:
+    """Compile a function that releases the GIL, for one signature (see KINDS); its plain twin stays at `.py_func`.
+
+    One signature means one compilation: a read-only array and a writable one would otherwise be compiled apart. Numba is
+    imported here, after the cache folder was named. Integers wrap silently and indexes are not checked in compiled code,
+    so callers validate amounts and shapes first.
     """
-    made: F = numba.njit(nogil=True, cache=_FOLDER is not None, error_model="numpy")(function)
-    return made
+    import numba
+    from numba import types
+
+    def kind(token: str) -> Any:
+        if token in ("n", "bool", "void"):
+            return {"n": types.int64, "bool": types.boolean, "void": types.void}[token]
+        held = {"p": types.int32, "v": types.int32, "b": types.boolean}.get(token[0], types.int64)
+        return types.Array(held, int(token[1]), "C", readonly=token[0] in "rpb")
+
+    made = kind(gives)(*(kind(token) for token in signature.split()))
+
+    def compile_it(function: F) -> F:
+        ready: F = numba.njit(made, nogil=True, cache=_FOLDER is not None, error_model="numpy")(function)
+        return ready
+
+    return compile_it
 
 
 def inlined(function: F) -> F:
-    """Compile a small function that others call; it lives in their cache entry."""
-    made: F = numba.njit(nogil=True, cache=_FOLDER is not None, error_model="numpy", inline="never")(function)
+    """Compile a small function that compiled ones call; it becomes part of them."""
+    import numba
+
+    made: F = numba.njit(nogil=True, error_model="numpy")(function)
     return made

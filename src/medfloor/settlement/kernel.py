@@ -19,14 +19,6 @@ from medfloor.settlement.jit import compiled, inlined
     ADMISSIONS, ADMISSIONS_LEVEL, STAY, LEVEL, DED_SHARED, COUNTER_SHARED,
 ) = range(len(STEP_COLUMNS))  # fmt: skip
 
-TRACE_COLUMNS = (
-    "base", "first_share", "deductible_full", "deductible", "eligible", "start", "end", "before_cap", "cap_left", "pay",
-)  # fmt: skip
-"""What each column of the trace holds, one row a claim and step."""
-
-STAY_COLUMNS = ("started", "deductible", "borne", "paid", "admission", "same_level", "level")
-"""What is kept of a continuous stay."""
-
 HALF = 5_000
 WHOLE = 10_000
 IN_SCOPE, REFERRAL_SHARE, SET_ASIDE = 0, 1, 2
@@ -67,7 +59,9 @@ def _column_or(columns: np.ndarray, column: int, factor: int, fen: int, claim: i
     return fen
 
 
-@compiled
+@compiled(
+    "n n r1 p1 r1 r2 r2 p1 p1 r1 r2 r2 r2 r2 r2 r2 r2 r1 b1 r1 w2 w3 n n r1 w2 w2 w1 w1"
+)
 def settle_segments(
     segment_from: int,
     segment_to: int,

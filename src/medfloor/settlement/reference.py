@@ -8,7 +8,7 @@ what it pays on a claim is schedule(after this claim) - schedule(before this cla
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from medfloor.money import BP, round_fen
@@ -79,7 +79,8 @@ class TierResult:
     """Be what one tier did with one claim, for the trace and the explanation; amounts in fen.
 
     `position` is the stretch of the schedule's axis that this claim covers, `stretches` how much of it lies in each
-    bracket. `cap_left_fen` is -1 where no cap binds this tier.
+    bracket. `cap_left_fen` is -1 where no cap binds this tier. `found` is what the tier found in each pool of its base
+    after the first share, `set_aside_fen` what it hid from later tiers.
     """
 
     step: Step
@@ -94,17 +95,20 @@ class TierResult:
     cap_left_fen: int
     pay_fen: int
     given_back_fen: int = 0
+    found: Mapping[str, int] = field(default_factory=dict)
+    set_aside_fen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Be one claim settled: what each tier paid, and what stays with the patient, in fen."""
+    """Be one claim settled: what each tier paid, and what stays with the patient, in all and by pool (`left`); fen."""
 
     claim: Claim
     rules: Rules
     tiers: tuple[TierResult, ...]
     own_in_scope_fen: int
     own_outside_fen: int
+    left: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def pay_total_fen(self) -> int:
@@ -155,7 +159,7 @@ def settle_claim(claim: Claim, rules: Rules, account: Account) -> Settled:
         taken.append(from_pools)
     results = _give_back(claim, rules, results, taken, pools, account)
     own_in_scope = sum(pools[name] for name in INSIDE)
-    settled = Settled(claim, rules, tuple(results), own_in_scope, sum(pools.values()) - own_in_scope)
+    settled = Settled(claim, rules, tuple(results), own_in_scope, sum(pools.values()) - own_in_scope, pools)
     assert settled.pay_total_fen + sum(pools.values()) == claim.total_fen, "no fen may be lost"
     return settled
 
@@ -170,9 +174,10 @@ def _settle_tier(
         first_share = min(pools["in_scope"], _round(pools["in_scope"] * step.first_share_bp, rules))
         pools["in_scope"] -= first_share
         pools["referral_share"] += first_share
-    base = sum(pools[name] for name in step.base)
+    found = {name: pools[name] for name in step.base}
+    base = sum(found.values())
     if step.pays == "nothing":
-        return _result(step, base, first_share), {}
+        return TierResult(step, base, first_share, 0, 0, 0, (0, 0), (), 0, NO_LIMIT, 0, found=found), {}
 
     owner = "" if step.household else claim.person_id
     if step.pays == "given":
@@ -185,15 +190,13 @@ def _settle_tier(
         # Schedule: what the year is worth after this claim, less what it was worth before.
         origin = full if step.absolute and step.in_curve else 0
         due = _worth(step, end, origin, rules) - _worth(step, start, origin, rules)
-        due = min(base, max(due, _least(claim, step, deductible, rules)))
+        due = min(base, max(due, floor_fen(claim, step, deductible, rules)))
 
     cap_left = _cap_left(claim, step, account)
     pay = due if cap_left == NO_LIMIT else min(due, cap_left)
     from_pools = _take(pools, step.base, pay)
-    if step.keeps_deductible:
-        _set_aside(pools, deductible)
-    if step.keeps_over_cap:
-        _set_aside(pools, due - pay)
+    set_aside = _set_aside(pools, deductible) if step.keeps_deductible else 0
+    set_aside += _set_aside(pools, due - pay) if step.keeps_over_cap else 0
 
     for name, _cap, shared in step.pots:
         account.add("" if shared else claim.person_id, f"pot_{name}_paid", pay)
@@ -205,8 +208,9 @@ def _settle_tier(
         stay.paid = stay.paid or pay > 0
     stretches = _stretches(step, start, end) if step.pays == "schedule" else ()
     result = TierResult(
-        step, base, first_share, full, deductible, eligible, (start, end), stretches, due, cap_left, pay
-    )
+        step, base, first_share, full, deductible, eligible, (start, end), stretches, due, cap_left, pay,
+        found=found, set_aside_fen=set_aside,
+    )  # fmt: skip
     return result, from_pools
 
 
@@ -218,7 +222,7 @@ def _deductible_and_position(
     The axis is the schedule's: zero for a schedule over the claim, the year's counter for one over the year. Brackets on
     the excess count what is above the deductible, brackets on the absolute burden count the deductible too.
     """
-    amount = _value(step.deductible, claim)
+    amount = amount_fen(step.deductible, claim)
     reached = account.get(owner, f"counter_{step.counter}_reached") if step.per_year else 0
 
     if step.in_curve:
@@ -312,7 +316,7 @@ def _stretches(step: Step, start: int, end: int) -> tuple[int, ...]:
     return tuple(max(0, min(end, upper) - max(start, lower)) for lower, upper in zip(starts, ends, strict=True))
 
 
-def _least(claim: Claim, step: Step, deductible: int, rules: Rules) -> int:
+def floor_fen(claim: Claim, step: Step, deductible: int, rules: Rules) -> int:
     """Give the floor under the payment, 0 where the policy has none."""
     if not step.floor_bp:
         return 0
@@ -326,9 +330,9 @@ def _least(claim: Claim, step: Step, deductible: int, rules: Rules) -> int:
 
 def _cap_left(claim: Claim, step: Step, account: Account) -> int:
     """Give what the claim's own cap and every pot still allow; -1 where nothing limits."""
-    caps = [_value(step.cap_per_claim, claim)]
+    caps = [amount_fen(step.cap_per_claim, claim)]
     for name, cap, shared in step.pots:
-        limit = _value(cap, claim)
+        limit = amount_fen(cap, claim)
         if limit != NO_LIMIT:
             limit = max(0, limit - account.get("" if shared else claim.person_id, f"pot_{name}_paid"))
         caps.append(limit)
@@ -367,20 +371,7 @@ def _give_back(
 
 
 def _less(result: TierResult, back: int) -> TierResult:
-    return TierResult(
-        result.step,
-        result.base_fen,
-        result.first_share_fen,
-        result.deductible_full_fen,
-        result.deductible_fen,
-        result.eligible_fen,
-        result.position,
-        result.stretches,
-        result.before_cap_fen,
-        result.cap_left_fen,
-        result.pay_fen - back,
-        result.given_back_fen + back,
-    )
+    return replace(result, pay_fen=result.pay_fen - back, given_back_fen=result.given_back_fen + back)
 
 
 def _take(pools: dict[str, int], base: Sequence[str], pay: int) -> dict[str, int]:
@@ -395,14 +386,15 @@ def _take(pools: dict[str, int], base: Sequence[str], pay: int) -> dict[str, int
     return taken
 
 
-def _set_aside(pools: dict[str, int], amount: int) -> None:
-    """Move what later tiers must not see out of the scope's pool."""
+def _set_aside(pools: dict[str, int], amount: int) -> int:
+    """Move what later tiers must not see out of the scope's pool; gives how much could be moved."""
     amount = min(amount, pools["in_scope"])
     pools["in_scope"] -= amount
     pools["set_aside"] += amount
+    return amount
 
 
-def _value(amount: Amount, claim: Claim) -> int:
+def amount_fen(amount: Amount, claim: Claim) -> int:
     """Give an amount: that of the claim's column where there is one, else the policy's."""
     if amount.column is not None and amount.column in claim.columns:
         return (claim.columns[amount.column] * amount.factor_bp + BP // 2) // BP
@@ -411,7 +403,3 @@ def _value(amount: Amount, claim: Claim) -> int:
 
 def _round(value_fen_bp: int, rules: Rules) -> int:
     return round_fen(value_fen_bp, rules.rounding_mode, rules.rounding_place)
-
-
-def _result(step: Step, base: int, first_share: int) -> TierResult:
-    return TierResult(step, base, first_share, 0, 0, 0, (0, 0), (), 0, NO_LIMIT, 0)

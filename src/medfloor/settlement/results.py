@@ -35,7 +35,8 @@ def settlement_table(batch: Batch, outcome: Outcome) -> pl.DataFrame:
         "own_total_fen": own_total,
         "deductible_fen": outcome.deductible,
     }
-    known = {*columns, *_INSIDE}
+    # A carried column with the name of one of ours (pay_basic, where what was paid is given) gives way to it.
+    known = {*columns, *(name.removesuffix("_fen") for name in columns), *_INSIDE}
     columns |= {name: frame[name] for name in frame.columns if name not in known and not name.startswith("_")}
     hidden = {f"_{name}": frame[name] for name in OUTSIDE}
     hidden |= {"_start": frame["start_date"], "_unit": pl.Series(batch.unit)}

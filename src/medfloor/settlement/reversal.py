@@ -26,24 +26,27 @@ class Worlds:
 
     `survivors` is the batch without the claims taken back. `first` has, for every claim of a unit-year with reversals,
     what it was first settled at; `removed` what each claim that was taken back stood at when it was. Both are
-    settlement tables in fen; `removed` also has what the reversal row says of itself.
+    settlement tables in fen. `reversals` are the rows that take them back.
     """
 
     survivors: Batch
     first: pl.DataFrame
     removed: pl.DataFrame
+    reversals: pl.DataFrame
 
     def taken_back(self) -> pl.DataFrame:
         """Give the rows of the claims taken back, and the rows that take them back with every amount negated."""
         money = [name for name in self.removed.columns if name.endswith("_fen")]
-        stood = self.removed.drop("_r_claim", "_r_settled", "_r_start")
-        undone = self.removed.with_columns(
-            pl.col("_r_claim").alias("claim_id"),
-            pl.col("_r_settled").alias("settled_date"),
-            pl.col("_r_start").alias("_start"),
-            *(-pl.col(name) for name in money),
-        ).drop("_r_claim", "_r_settled", "_r_start")
-        return pl.concat([stood, undone])
+        own = self.reversals.select(
+            pl.col("reverses").alias("_of"),
+            "claim_id",
+            "settled_date",
+            pl.col("start_date").alias("_start"),
+            *(name for name in self.reversals.columns if name in self.removed.columns and name not in _OWN and name not in money),
+        )
+        undone = self.removed.with_columns(-pl.col(name) for name in money).rename({"claim_id": "_of"})
+        undone = undone.drop((name for name in own.columns if name != "_of"), strict=False).join(own, on="_of", how="inner")
+        return pl.concat([self.removed, undone.select(self.removed.columns)])
 
     def differences(self, final: pl.DataFrame) -> pl.DataFrame:
         """List the claims whose settlement changed after it was first made: per tier, before, after and difference."""
@@ -102,12 +105,11 @@ def replay(batch: Batch, reversals: pl.DataFrame, engine: Engine, opening: pl.Da
         seen_here = seen[np.isin(rows, here)]
         firsts.append(table.filter(pl.Series(seen_here == world)))
         removed.append(table.filter(pl.Series(gone[here] == world + 1)))
-    mark = back.select(
-        pl.col("reverses").alias("claim_id"), pl.col("claim_id").alias("_r_claim"),
-        pl.col("settled_date").alias("_r_settled"), pl.col("start_date").alias("_r_start"),
-    )  # fmt: skip
     survivors = subset(batch, np.flatnonzero(gone == 0))
-    return Worlds(survivors, pl.concat(firsts), pl.concat(removed).join(mark, on="claim_id", how="inner"))
+    return Worlds(survivors, pl.concat(firsts), pl.concat(removed), reversals)
+
+
+_OWN = {"claim_id", "person_id", "settled_date", "start_date", "reverses"}
 
 
 def _reversals_before(busy: pl.DataFrame, back: pl.DataFrame) -> npt.NDArray[np.int64]:

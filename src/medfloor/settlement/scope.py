@@ -21,7 +21,6 @@ from medfloor.policy.compile import CODED, Dimensions
 from medfloor.policy.load import PolicySet
 from medfloor.policy.model import Policy, StatusDay
 from medfloor.policy.resolve import Facts, fits
-from medfloor.settlement.jit import compiled
 
 Ints = npt.NDArray[np.int64]
 UNKNOWN_AGE = -1
@@ -258,29 +257,26 @@ def _held(columns: Columns, spells: SpellColumns, day: StatusDay, names: Sequenc
         "settled": (columns.settled, columns.settled),
     }[day]
     held = np.zeros(len(columns.person), np.int64)
-    if len(spells.group):
-        _mark_held(columns.person, first, last, spells.first, spells.since, spells.until, bits[spells.group], held)
+    if len(spells.group) == 0:
+        return held
+    bit = bits[spells.group]
+    if len(held) > FEW:
+        from medfloor.settlement import loops
+
+        loops.mark_held(
+            columns.person, first.astype(np.int32, copy=False), last.astype(np.int32, copy=False),
+            spells.first, spells.since, spells.until, bit, held,
+        )  # fmt: skip
+        return held
+    for i in np.flatnonzero(spells.first[columns.person + 1] > spells.first[columns.person]):
+        mine = slice(spells.first[columns.person[i]], spells.first[columns.person[i] + 1])
+        here = (spells.since[mine] <= last[i]) & (first[i] < spells.until[mine])
+        held[i] = np.bitwise_or.reduce(bit[mine][here], initial=0)
     return held
 
 
-@compiled
-def _mark_held(
-    person: np.ndarray,
-    first: np.ndarray,
-    last: np.ndarray,
-    spell_first: np.ndarray,
-    since: np.ndarray,
-    until: np.ndarray,
-    bit: np.ndarray,
-    held: np.ndarray,
-) -> None:
-    """Set the bits of the statuses that each claim's person held on any day from first to last."""
-    for i in range(person.shape[0]):
-        mask = np.int64(0)
-        for s in range(spell_first[person[i]], spell_first[person[i] + 1]):
-            if since[s] <= last[i] and first[i] < until[s]:
-                mask |= bit[s]
-        held[i] = mask
+FEW = 20_000
+"""Up to how many claims the plain way is sooner done than compiled code is loaded."""
 
 
 DENSE = 1 << 24

@@ -14,8 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from medfloor.settlement.jit import compiled
-
 Ints = npt.NDArray[np.int64]
 
 
@@ -30,12 +28,28 @@ def order_of(
     if n == 0:
         return np.zeros(0, np.int64)
     key = _day_key(year, settled, start)
-    if _is_sorted(unit, key):
+    if n <= FEW:
+        order = np.lexsort((key, unit)).astype(np.int64)
+        tied = (np.diff(unit[order]) == 0) & (np.diff(key[order]) == 0)
+        run = np.zeros(n, np.int32)
+        run[1:][tied] = run[:-1][tied] = 1
+        run *= np.cumsum(np.append(True, ~tied), dtype=np.int32)
+        return _ties_by_id(order, run, claim_id)
+    from medfloor.settlement import loops
+
+    unit32 = unit.astype(np.int32, copy=False)
+    if loops.is_sorted(unit32, key):
         order = np.arange(n, dtype=np.int64)
     else:
         order = np.empty(n, np.int64)
-        _bucket_sort(unit.astype(np.int32, copy=False), key, int(unit.max()) + 1, order)
-    return _ties_by_id(order, unit, key, claim_id)
+        loops.bucket_sort(unit32, key, int(unit.max()) + 1, order)
+    run = np.zeros(n, np.int32)
+    loops.mark_ties(order, unit32, key, run)
+    return _ties_by_id(order, run, claim_id)
+
+
+FEW = 20_000
+"""Up to how many claims the plain way is sooner done than compiled code is loaded."""
 
 
 def _day_key(year: npt.NDArray[Any], settled: npt.NDArray[Any], start: npt.NDArray[Any]) -> Ints:
@@ -49,61 +63,9 @@ def _day_key(year: npt.NDArray[Any], settled: npt.NDArray[Any], start: npt.NDArr
     return key
 
 
-@compiled
-def _is_sorted(unit: np.ndarray, key: np.ndarray) -> bool:
-    for i in range(1, unit.shape[0]):
-        if unit[i] < unit[i - 1] or (unit[i] == unit[i - 1] and key[i] < key[i - 1]):
-            return False
-    return True
-
-
-@compiled
-def _bucket_sort(unit: np.ndarray, key: np.ndarray, units: int, order: np.ndarray) -> None:
-    """Count, scatter by unit, and sort each unit's few claims by insertion (stable)."""
-    fill = np.zeros(units + 1, np.int64)
-    for i in range(unit.shape[0]):
-        fill[unit[i] + 1] += 1
-    for u in range(units):
-        fill[u + 1] += fill[u]
-    begin = fill[:units].copy()
-    for i in range(unit.shape[0]):
-        order[begin[unit[i]]] = i
-        begin[unit[i]] += 1
-    for u in range(units):
-        low, high = fill[u], fill[u + 1]
-        if high - low > 64:
-            part = order[low:high].copy()
-            places = np.argsort(key[part], kind="mergesort")
-            for i in range(high - low):
-                order[low + i] = part[places[i]]
-            continue
-        for i in range(low + 1, high):
-            row = order[i]
-            value = key[row]
-            j = i
-            while j > low and key[order[j - 1]] > value:
-                order[j] = order[j - 1]
-                j -= 1
-            order[j] = row
-
-
-@compiled
-def _mark_ties(order: np.ndarray, unit: np.ndarray, key: np.ndarray, run: np.ndarray) -> int:
-    """Number the runs of claims that unit and dates leave tied; 0 = not tied. Gives how many runs there are."""
-    runs = 0
-    for i in range(1, order.shape[0]):
-        a, b = order[i - 1], order[i]
-        if unit[a] == unit[b] and key[a] == key[b]:
-            if run[i - 1] == 0:
-                runs += 1
-                run[i - 1] = runs
-            run[i] = runs
-    return runs
-
-
-def _ties_by_id(order: Ints, unit: npt.NDArray[Any], key: Ints, claim_id: pl.Series) -> Ints:
-    run = np.zeros(len(order), np.int32)
-    if _mark_ties(order, unit, key, run) == 0:
+def _ties_by_id(order: Ints, run: npt.NDArray[np.int32], claim_id: pl.Series) -> Ints:
+    """Order by claim_id within each run of claims that unit and dates leave tied (0 = not tied)."""
+    if not run.any():
         return order
     places = np.flatnonzero(run)
     tied = pl.DataFrame({"run": run[places], "id": claim_id.gather(order[places]), "row": order[places]})

@@ -80,7 +80,7 @@ def settle(
     policy: str | PolicySet | Law = "cn/beijing",
     *,
     reforms: Sequence[str | Path] = (),
-    engine: Engine = "kernel",
+    engine: Engine = "auto",
     opening: Table | None = None,
     closing: bool = False,
     trace: bool = False,

@@ -9,7 +9,7 @@ import polars as pl
 
 from medfloor.settlement.batch import Batch
 from medfloor.settlement.engines import Outcome
-from medfloor.settlement.kernel import TRACE_COLUMNS
+from medfloor.settlement.columns import TRACE_COLUMNS
 
 
 def trace_table(batch: Batch, outcome: Outcome) -> pl.DataFrame:
