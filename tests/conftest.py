@@ -14,6 +14,9 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Tests that start a Python of their own find this tree, installed or not.
+os.environ["PYTHONPATH"] = str(ROOT / "src")
+
 # The first call of a compiled function compiles it, so a deadline would fail the first example for no fault of its own.
 # Derandomized: a run tells the same every time, in CI as at home. MEDFLOOR_HYPOTHESIS=search looks further.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -48,7 +51,6 @@ def shell(program_path: str) -> Callable[[str, Path], subprocess.CompletedProces
     environment = {
         **os.environ,
         "PATH": program_path,
-        "PYTHONPATH": str(ROOT / "src"),
         "COLUMNS": "100",
         "LC_ALL": "C.UTF-8",
         "NO_COLOR": "1",

@@ -143,7 +143,6 @@ def heavy_after(code: str) -> str:
     report = f"print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{code}\n{report}"],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -32,6 +32,16 @@ EDGES_FEN = (1, 100, 9_999, 33_333, 130_000, 500_000, 3_000_000, 6_500_050)
 CLAIM_COLUMNS = ("paid_elsewhere", "own_limit")
 PERSON_COLUMN = "own_deductible"
 NAME = {"zh": "随机", "en": "random"}
+INCOME = [{"year": year, "value": f"{year * 3}.37", "unit": "yuan"} for year in range(2015, 2030)]
+ALWAYS = {
+    "schema": 1,
+    "id": "random/place",
+    "name": NAME,
+    "from": "2020-01-01",
+    "groups": [{"id": "special", "name": NAME}],
+    "series": [{"id": "income", "name": NAME, "values": INCOME}],
+}
+"""What every random policy has."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +56,33 @@ class World:
     def __repr__(self) -> str:
         """Write all that is needed to build the world again, for hypothesis to show."""
         versions = [version.model_dump(mode="json", by_alias=True, exclude_defaults=True) for version in self.policies.versions]
-        return f"world_of({versions!r},\n  {self.claims.to_dicts()!r},\n  {self.people.to_dicts()!r},\n  {self.spells.to_dicts()!r})"
+        tables = ",\n".join(repr([_told(row) for row in t.to_dicts()]) for t in (self.claims, self.people, self.spells))
+        return f"world_of({[_told(version) for version in versions]!r},\n{tables})"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(repr(self))
+
+
+def _told(value: Any) -> Any:
+    """Leave out what is empty or the same in every world."""
+    if isinstance(value, list):
+        return [_told(item) for item in value]
+    if isinstance(value, dict):
+        dull = {"schema", "id" if "tiers" in value else "", "series", "groups"}
+        return {k: _told(v) for k, v in value.items() if v is not None and k not in dull and v != NAME}
+    return value
 
 
 def policy_set(*versions: Raw) -> PolicySet:
     """Make the versions of one place from plain data; what every policy needs is filled in."""
-    made = [Policy.model_validate({"schema": 1, "id": "random/place", "name": NAME, "from": "2020-01-01", **raw}) for raw in versions]
+    made = [Policy.model_validate(_named({**ALWAYS, **raw})) for raw in versions]
     return PolicySet("random/place", tuple(made), False, tuple(Path() for _ in made))
+
+
+def _named(raw: Raw) -> Raw:
+    """Give tiers, pots and ceilings a name where they have none."""
+    lists = {key: [{"name": NAME, **item} for item in raw[key]] for key in ("tiers", "pots", "ceilings") if key in raw}
+    return raw | lists
 
 
 def world_of(versions: Sequence[Raw], claims: Sequence[Raw], people: Sequence[Raw], spells: Sequence[Raw]) -> World:
@@ -241,7 +271,7 @@ def _part(draw: Draw, name: str, home: str, pots: Sequence[str]) -> Raw:
 
 
 def _pot(draw: Draw, name: str, home: str) -> Raw:
-    pot: Raw = {"id": name, "name": NAME, "scope": {"p": "person", "h": "household"}[home]}
+    pot: Raw = {"id": name, "scope": {"p": "person", "h": "household"}[home]}
     pot["cap"] = _param(draw, lambda: _amount(draw, unlimited=True), 20)
     if _often(draw, 30):
         growth: Raw = {}
@@ -258,11 +288,7 @@ def _pot(draw: Draw, name: str, home: str) -> Raw:
 
 
 def _version(draw: Draw, homes: dict[str, str]) -> Raw:
-    raw: Raw = {"groups": [{"id": "special", "name": NAME}]}
-    raw["series"] = [
-        {"id": "income", "name": NAME, "values": [{"year": y, "value": f"{y * 3}.37", "unit": "yuan"} for y in range(2015, 2030)]}
-    ]
-    raw["status_day"] = draw(st.sampled_from(["any_day", "start", "end", "settled"]))
+    raw: Raw = {"status_day": draw(st.sampled_from(["any_day", "start", "end", "settled"]))}
     if _often(draw, 40):
         raw["rounding"] = {
             "mode": draw(st.sampled_from(["half_up", "half_even", "down", "up"])),
@@ -277,7 +303,7 @@ def _version(draw: Draw, homes: dict[str, str]) -> Raw:
     raw["pots"] = pots
     tiers = []
     for name in draw(st.lists(st.sampled_from(TIERS), min_size=1, max_size=5, unique=True)):
-        tier: Raw = {"id": name, "name": NAME, "accumulate": {"p": "person", "h": "household"}[homes[name]]}
+        tier: Raw = {"id": name, "accumulate": {"p": "person", "h": "household"}[homes[name]]}
         if _often(draw, 30):
             tier["base"] = draw(st.lists(st.sampled_from(POOLS), min_size=1, max_size=6, unique=True))
         if _often(draw, 60):

@@ -5,9 +5,8 @@ The rooms are imported inside the commands, so that help starts at once.
 
 from __future__ import annotations
 
-import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -245,26 +244,46 @@ def diff(
 @command.command()
 @click.argument("name")
 @_reforms
+@click.option(
+    "--care-type",
+    "care_types",
+    multiple=True,
+    type=click.Choice(["inpatient", "outpatient", "special_outpatient", "two_disease"]),
+    help="Look at this kind of care only; may be given again.",
+)
 @_lang
 @_as_json
-def cliffs(name: str, reforms: tuple[str, ...], lang: str, as_json: bool) -> None:
-    r"""List where one more yuan, or one status more, changes what the patient pays by a jump.
+def cliffs(name: str, reforms: tuple[str, ...], care_types: tuple[str, ...], lang: str, as_json: bool) -> None:
+    r"""List where one more fen, or one status more or less, changes what the patient pays by a jump.
+
+    The break points are found to the fen, for each care type, level, area and insured class, for the first claim of a
+    year with all of its cost in one pool. For statuses the largest difference is listed, and where a status that is
+    preferred makes the patient pay more. Of several versions, the one in force today is looked at.
 
     \b
-    Example:
+    Examples:
       medfloor policy cliffs cn/neimenggu/ulanqab
+      medfloor policy cliffs cn/beijing --care-type inpatient --lang zh
     """
     from medfloor.policy.load import load_policy
+    from medfloor.policy.wording import text_of
+    from medfloor.settlement.cliffs import search_cliffs
+    from medfloor.words import say
 
-    find_cliffs = importlib.import_module("medfloor.settlement.cliffs").find_cliffs
-    found: Sequence[Any] = find_cliffs(load_policy(name, reforms))
+    policy = _in_force(load_policy(name, reforms))
+    search = search_cliffs(policy, care_types=care_types)
     if as_json:
-        from dataclasses import asdict
-
-        _print_json([asdict(cliff) for cliff in found])
+        _print_json([cliff.to_dict() for cliff in search.cliffs])
         return
-    for cliff in found:
-        click.echo(cliff.text(lang) if hasattr(cliff, "text") else str(cliff))
+    click.echo(say("cliffs.title", lang, name=text_of(policy.name, lang), id=policy.id, start=policy.from_))
+    for kind in ("cost", "worse_off", "status"):
+        found = [cliff for cliff in search.cliffs if cliff.kind == kind]
+        click.echo(f"\n{say(f'cliffs.head_{kind}', lang)}")
+        for line in [cliff.text(lang) for cliff in found] or [say("cliffs.none", lang)]:
+            click.echo(f"  {line}")
+    if search.skipped:
+        why = search.skipped[0][1]
+        click.echo("\n" + say("cliffs.skipped", lang, n=len(search.skipped), why=why))
 
 
 def _plain(leaf: Leaf) -> Any:

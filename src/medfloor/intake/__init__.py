@@ -1,7 +1,7 @@
 """Turn outside data into our tables, and our tables into files."""
 
 from medfloor.intake.claims import Claims, read_claims
-from medfloor.intake.files import TableWriter, check_outputs, read_table, scan_table, write_table
+from medfloor.intake.files import TableWriter, check_outputs, read_table, scan_table, write_table, yuan_of
 from medfloor.intake.households import Households, read_households
 from medfloor.intake.people import People, read_people
 from medfloor.intake.spells import Spells, read_spells
@@ -20,4 +20,5 @@ __all__ = [
     "read_table",
     "scan_table",
     "write_table",
+    "yuan_of",
 ]

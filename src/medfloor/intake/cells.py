@@ -14,7 +14,7 @@ import polars as pl
 
 from medfloor.errors import InputError
 from medfloor.intake.codes import BLANK, check_leading_zeros, code_reader, plain_code
-from medfloor.intake.files import Scan
+from medfloor.intake.files import Scan, yuan_of
 from medfloor.intake.layout import Layout
 from medfloor.money import MAX_FEN
 from medfloor.tables import Column
@@ -223,7 +223,7 @@ def _money_of_floats(raw: pl.Expr) -> _Parts:
     cents = raw * 100
     fen = cents.round()
     # Within a millionth of a fen, or, for large amounts whose doubles lie apart, the double nearest to the fen.
-    exact = ((cents - fen).abs() <= 1e-6) | (fen / 100 == raw)
+    exact = ((cents - fen).abs() <= 1e-6) | (yuan_of(fen) == raw)
     fits = raw.abs() <= MAX_FEN / 100
     value = pl.when(exact & fits).then(fen.cast(pl.Int64, strict=False))
     reason = (

@@ -194,6 +194,16 @@ def write_table(
             shown.write_parquet(new.file)
 
 
+def yuan_of(fen: pl.Expr) -> pl.Expr:
+    """Give the double nearest to fen / 100, which rounds back to the fen for all amounts below 9e12 yuan.
+
+    >>> pl.DataFrame({"fen": [184260, 29]}).select(yuan_of(pl.col("fen")))["fen"].to_list()
+    [1842.6, 0.29]
+    """
+    # By a column of 100: a division by one number becomes a multiplication by 0.01 in Polars, which is not exact.
+    return fen / (fen * 0 + 100)
+
+
 class TableWriter:
     """Write a table piece by piece; the file appears whole when the block ends well, and not at all when it fails.
 
@@ -324,8 +334,7 @@ def _in_yuan(frame: pl.DataFrame, money_columns: Sequence[str] | None, as_decima
                 # 10**16 fen beyond the largest sum would not fit into 18 digits; Decimal keeps the count of fen as is.
                 column = (column.cast(pl.Decimal(38, 2)) / 100).cast(pl.Decimal(18, 2))
             else:
-                # The nearest double to fen / 100 gives the fen back by rounding for all amounts below 9e12 yuan.
-                column = column / 100
+                column = yuan_of(column)
             column = column.alias(name.removesuffix("_fen"))
         shown.append(column)
     return frame.select(shown)

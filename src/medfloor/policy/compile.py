@@ -22,8 +22,8 @@ from medfloor import tables
 from medfloor.errors import MissingValueError, PolicyError
 from medfloor.money import MODE_NUMBER, PLACE_FEN
 from medfloor.policy.load import PolicySet
-from medfloor.policy.model import Growth, Range, StatusDay, When
-from medfloor.policy.resolve import Amount, Facts, Rules, Step, resolve
+from medfloor.policy.model import Case, Growth, Range, StatusDay, When
+from medfloor.policy.resolve import MOST_YEARS, Amount, Facts, Rules, Step, resolve
 
 Ints = npt.NDArray[np.int64]
 
@@ -34,7 +34,7 @@ STEP_COLUMNS = (
     "tier pays share_bp ded_per ded_fen ded_column ded_factor ded_index ded_set repeat_start repeat_count transfer "
     "per_year counter absolute bracket_start bracket_count floor_bp floor_of cap_fen cap_column cap_factor pot_start "
     "pot_count keeps_ded keeps_cap given base base_count eligible deductible paid admissions admissions_level stay level "
-    "ded_shared counter_shared"
+    "ded_shared counter_shared odd"
 ).split()
 """What each column of `Profiles.steps` holds."""
 
@@ -196,7 +196,7 @@ def dimensions_of(policies: PolicySet) -> Dimensions:
                 columns[name] = None
         for pot in version.pots:
             if pot.growth is not None:
-                _growth_bounds(pot.growth, [case.value for case in pot.cap if case.value is not None], bounds)
+                _growth_bounds(pot.growth, pot.cap, bounds)
     return Dimensions(
         tuple(name for name in (*CODED, "family_doctor") if name in coded),
         tuple(sorted(bounds["age"])),
@@ -241,9 +241,14 @@ def _bounds(asked: Range | None, scale: int) -> Iterator[int]:
             yield int(scaled) + beyond if scaled == int(scaled) else ceil(scaled)
 
 
-def _growth_bounds(growth: Growth, caps: list[Decimal], bounds: dict[str, set[int]]) -> None:
-    """Cut the years so finely that every different cap has its band."""
-    most = max(caps, default=Decimal(0)) * (growth.at_most.value or 100 if growth.at_most else 1000) / 100
+def _growth_bounds(growth: Growth, caps: Sequence[Case], bounds: dict[str, set[int]]) -> None:
+    """Cut the years so finely that every different cap has its band.
+
+    Where the growth has an end and the caps are plain amounts, the years beyond it need no bands of their own.
+    """
+    most = None
+    if growth.at_most is not None and all(case.of is None for case in caps):
+        most = max((case.value or Decimal(0) for case in caps), default=Decimal(0)) * (growth.at_most.value or 0) / 100
     for step, after, name in (
         (growth.per_continuous_year, growth.continuous_after, "continuous_years"),
         (growth.per_claim_free_year, None, "claim_free_years"),
@@ -251,7 +256,8 @@ def _growth_bounds(growth: Growth, caps: list[Decimal], bounds: dict[str, set[in
         if step is None or not step.value:
             continue
         start = int(after.value or 0) if after is not None else 0
-        bounds[name].update(range(start + 1, start + 1 + min(ceil(most / step.value), 120)))
+        end = MOST_YEARS if most is None else min(start + ceil(most / step.value), MOST_YEARS)
+        bounds[name].update(range(start + 1, end + 1))
 
 
 @dataclass(frozen=True)
@@ -390,6 +396,13 @@ def _step_row(
         "level": level,
         "ded_shared": int(step.household),
         "counter_shared": int(step.household),
+        "odd": int(
+            step.base != ("in_scope",)
+            or step.first_share_bp > 0
+            or step.floor_bp > 0
+            or step.keeps_deductible
+            or step.keeps_over_cap
+        ),
     }
     return [cells[name] for name in STEP_COLUMNS]
 

@@ -13,11 +13,13 @@ from typing import Literal
 
 from medfloor.errors import MissingValueError, PolicyError
 from medfloor.money import BP, MAX_FEN
-from medfloor.policy.model import Case, Part, Policy, Pot, Range, Sourced, StatusDay, Tier, When
+from medfloor.policy.model import Applied, Case, Part, Policy, Pot, Range, Sourced, StatusDay, Tier, When
 
 NO_STATUS = "none"
 NO_LIMIT = -1
 """How an amount that has no limit is written in fen."""
+MOST_YEARS = 120
+"""More years than these, enrolled or without a claim, let no cap grow further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,39 @@ def resolve(policy: Policy, facts: Facts) -> Rules:
     return Rules(tuple(steps), ceilings, policy.rounding.mode, policy.rounding.place)
 
 
+@dataclass(frozen=True, slots=True)
+class AppliedRules:
+    """Be a yearly assistance that is applied for, in integers: brackets (from_fen, rate_bp), cap (NO_LIMIT = none).
+
+    `monthly_line_fen` is the most that a head may have a month; None where there is no income test.
+    """
+
+    brackets: tuple[tuple[int, int], ...]
+    cap_fen: int
+    monthly_line_fen: int | None
+
+
+def resolve_applied(policy: Policy, applied: Applied, year: int) -> AppliedRules:
+    """Give the numbers of an assistance that households apply for, for the year whose burden counts.
+
+    Raises MissingValueError where a number was not published, such as a series' value for that year.
+    """
+    facts = Facts("inpatient", "3", benefit_year=year)
+    day, path = policy.status_day, f"applied/{applied.id}"
+    line = None
+    if applied.income_test is not None:
+        cases = applied.income_test.monthly_line
+        line = _amount(policy, cases, facts, NO_STATUS, day, f"{path}/income_test/monthly_line").fen
+    brackets: list[tuple[int, int]] = []
+    start_fen = 0
+    for number, bracket in enumerate(applied.brackets):
+        place = f"{path}/brackets/{bracket.id or number}"
+        brackets.append((start_fen, _percent_bp(policy, bracket.rate, facts, NO_STATUS, day, f"{place}/rate")))
+        if bracket.up_to is not None:
+            start_fen = _amount(policy, bracket.up_to, facts, NO_STATUS, day, f"{place}/up_to").fen
+    return AppliedRules(tuple(brackets), _amount(policy, applied.cap, facts, NO_STATUS, day, f"{path}/cap").fen, line)
+
+
 def status_used(policy: Policy, tier: Tier, facts: Facts) -> str:
     """Give the one status that a tier uses: the first in its order of preference that is held, else none."""
     held = facts.held.get(_day(policy, tier), frozenset())
@@ -231,16 +266,16 @@ def _step(policy: Policy, tier: Tier, index: int, part: Part, group: str, facts:
     day = _day(policy, tier)
     path = f"tiers/{tier.id}/parts/{part.id}"
     share_bp = _percent_bp(policy, part.first_share, facts, group, day, f"{path}/first_share") if part.first_share else 0
-    deductible = part.deductible
+    deductible = part.deductible if part.pays == "schedule" else None
     amount = Amount(0)
     repeats: tuple[RepeatRule, ...] = ()
     if deductible is not None:
         amount = _amount(policy, deductible.amount, facts, group, day, f"{path}/deductible/amount")
-        if deductible.factor is not None and case_for(deductible.factor, facts, group, day) is not None:
-            factor_bp = _percent_bp(policy, deductible.factor, facts, group, day, f"{path}/deductible/factor")
-            amount = _times(amount, factor_bp)
         if amount.fen == NO_LIMIT:
-            amount = Amount(MAX_FEN, amount.column, amount.factor_bp)
+            amount = Amount(MAX_FEN, amount.column)
+        if deductible.factor is not None and case_for(deductible.factor, facts, group, day) is not None:
+            factor_bp = _percent_bp(policy, deductible.factor, facts, group, day, f"{path}/deductible/factor", 10 * BP)
+            amount = _times(amount, factor_bp)
         repeats = tuple(
             RepeatRule(
                 repeat.from_admission,
@@ -347,9 +382,9 @@ def _pot_cap(policy: Policy, pot: Pot, facts: Facts, group: str, day: StatusDay)
     more_fen = 0
     if growth.per_continuous_year is not None and facts.continuous_years is not None:
         after = int(_figure(policy, growth.continuous_after, path)) if growth.continuous_after else 0
-        more_fen += max(0, facts.continuous_years - after) * _case_fen(growth.per_continuous_year, path)
+        more_fen += max(0, min(facts.continuous_years, MOST_YEARS) - after) * _case_fen(growth.per_continuous_year, path)
     if growth.per_claim_free_year is not None and facts.claim_free_years is not None:
-        more_fen += facts.claim_free_years * _case_fen(growth.per_claim_free_year, path)
+        more_fen += min(facts.claim_free_years, MOST_YEARS) * _case_fen(growth.per_claim_free_year, path)
     if growth.at_most is not None:
         more_fen = min(more_fen, cap.fen * _bp(growth.at_most, path) // BP)
     return Amount(cap.fen + more_fen)
@@ -365,28 +400,28 @@ def _amount(policy: Policy, cases: list[Case], facts: Facts, group: str, day: St
         share = _figure(policy, case, path)
         year = facts.benefit_year - case.of.lag
         fen = series_value(policy, case.of.series, year, path) * share
-        return Amount(int(fen.quantize(Decimal(1), rounding="ROUND_HALF_UP")))
+        return Amount(min(MAX_FEN, int(fen.quantize(Decimal(1), rounding="ROUND_HALF_UP"))))
     if case.column is not None and case.value is None:
         return Amount(0, case.column)
     return Amount(_fen(_figure(policy, case, path), path), case.column)
 
 
 def _times(amount: Amount, factor_bp: int) -> Amount:
-    if amount.fen == NO_LIMIT:
-        return amount
-    return Amount((amount.fen * factor_bp + BP // 2) // BP, amount.column, factor_bp)
+    return Amount(min(MAX_FEN, (amount.fen * factor_bp + BP // 2) // BP), amount.column, factor_bp)
 
 
-def _percent_bp(policy: Policy, cases: list[Case], facts: Facts, group: str, day: StatusDay, path: str) -> int:
-    """Give a percentage in basis points; no case that fits means 0."""
+def _percent_bp(
+    policy: Policy, cases: list[Case], facts: Facts, group: str, day: StatusDay, path: str, most_bp: int = BP
+) -> int:
+    """Give a percentage in basis points, from 0 to the most that makes sense; no case that fits means 0."""
     case = case_for(cases, facts, group, day)
-    return 0 if case is None else _exact_bp(_figure(policy, case, path), path)
+    return 0 if case is None else _exact_bp(_figure(policy, case, path), path, most_bp)
 
 
 def _bp(case: Case, path: str) -> int:
     if case.value is None:
         raise MissingValueError("policy_value_missing", f"{path} has no value; supply it with --reform")
-    return _exact_bp(case.value, path)
+    return _exact_bp(case.value, path, 10 * BP)
 
 
 def _case_fen(case: Case, path: str) -> int:
@@ -409,10 +444,12 @@ def _missing(policy: Policy, path: str, why: str) -> MissingValueError:
     )
 
 
-def _exact_bp(percent: Decimal, path: str) -> int:
+def _exact_bp(percent: Decimal, path: str, most_bp: int = BP) -> int:
     bp = percent * 100
     if bp != bp.to_integral_value():
         raise PolicyError("policy_rate", f"{path}: {percent} % is finer than a basis point; use two decimals at most")
+    if not 0 <= bp <= most_bp:
+        raise PolicyError("policy_rate", f"{path}: {percent} % lies outside 0 to {most_bp // 100} %; check the number")
     return int(bp)
 
 
@@ -420,6 +457,8 @@ def _fen(yuan: Decimal, path: str) -> int:
     fen = yuan * 100
     if fen != fen.to_integral_value():
         raise PolicyError("policy_amount", f"{path}: {yuan} is finer than a fen; use two decimals at most")
+    if not 0 <= fen <= MAX_FEN:
+        raise PolicyError("policy_amount", f"{path}: {yuan} lies outside 0 to 9 trillion; `unlimited: true` sets no limit")
     return int(fen)
 
 

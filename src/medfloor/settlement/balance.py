@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from medfloor.errors import InputError
+from medfloor.money import MAX_FEN
 from medfloor.policy.compile import Layout
 from medfloor.settlement.columns import STAY_COLUMNS
 
@@ -53,9 +54,8 @@ def empty_accumulators(layout: Layout) -> pl.DataFrame:
     """Make accumulators without a row."""
     schema: dict[str, Any] = {"person_id": pl.String, "benefit_year": pl.Int64}
     schema |= {name: pl.Int64 for name in layout.names}
-    if layout.stay_tiers:
-        schema["last_stay"] = pl.String
-        schema |= {f"{tier}_stay_{field}": pl.Int64 for tier in layout.stay_tiers for field in STAY_FIELDS}
+    schema["last_stay"] = pl.String
+    schema |= {f"{tier}_stay_{field}": pl.Int64 for tier in layout.stay_tiers for field in STAY_FIELDS}
     return pl.DataFrame(schema=schema)
 
 
@@ -85,22 +85,34 @@ def from_table(table: pl.DataFrame, layout: Layout, place: str) -> pl.DataFrame:
         if name not in table.columns:
             columns[name] = pl.lit(start.get(name, 0), dtype=pl.Int64)
             continue
-        value = pl.col(name)
-        if table.schema[name] == pl.String:
-            value = pl.when(value.str.strip_chars() == "").then(None).otherwise(value.str.strip_chars())
-        if money:
-            value = (value.cast(pl.Decimal(20, 2), strict=False) * 100).cast(pl.Int64, strict=False)
-        columns[name] = value.cast(pl.Int64, strict=False).fill_null(start.get(name, 0))
-    if layout.stay_tiers:
-        known = "last_stay" in table.columns
-        stay = pl.col("last_stay").cast(pl.String) if known else pl.lit(None, dtype=pl.String)
-        columns["last_stay"] = pl.when(stay == "").then(None).otherwise(stay)
+        columns[name] = pl.lit(_whole(table[name], 100 if money else 1, f"{place}: {name}")).fill_null(start.get(name, 0))
+    known = "last_stay" in table.columns
+    stay = pl.col("last_stay").cast(pl.String) if known else pl.lit(None, dtype=pl.String)
+    columns["last_stay"] = pl.when(stay == "").then(None).otherwise(stay)
     frame = table.select(**columns)
     if frame["benefit_year"].null_count():
         raise InputError("bad_number", f"{place}: benefit_year must be a year such as 2025 in every row")
     if frame.select("person_id", "benefit_year").is_duplicated().any():
         raise InputError("duplicate_person", f"{place} has two rows for the same person and benefit year; keep one")
     return frame
+
+
+def _whole(values: pl.Series, scale: int, place: str) -> pl.Series:
+    """Read numbers with at most two decimals (scale 100) or none (scale 1) as Int64; empty cells stay empty.
+
+    Raises InputError for a cell that holds anything else, or an amount below zero or beyond 9 trillion yuan.
+    """
+    text = values.cast(pl.String).str.strip_chars()
+    text = text.set(text == "", None) if values.dtype == pl.String else text
+    exact = values * scale if values.dtype.is_float() else text.cast(pl.Decimal(38, 6), strict=False) * scale
+    whole = exact.round().cast(pl.Int64, strict=False)
+    # The double nearest to an amount differs from it by less than a thousandth of a fen up to the largest amount.
+    near = (exact - whole).abs() <= 1e-3 if values.dtype.is_float() else exact == whole
+    good = near & whole.is_between(0, MAX_FEN)
+    bad = text.filter(text.is_not_null() & ~good.fill_null(False))
+    if bad.len():
+        raise InputError("bad_amount", f"{place} holds {bad[0]!r}; it must be a number as `settle --closing` writes it")
+    return whole
 
 
 def read_accumulators(path: str | Path, layout: Layout) -> pl.DataFrame:

@@ -17,7 +17,8 @@ import polars as pl
 
 from medfloor import tables
 from medfloor.errors import MissingValueError
-from medfloor.intake import Claims, People, Spells
+from medfloor.money import MAX_FEN
+from medfloor.intake import People, Spells
 from medfloor.policy.compile import Dimensions, Layout, Profiles, dimensions_of, layout_of, profiles_of, resolve_kinds
 from medfloor.policy.load import PolicySet
 from medfloor.policy.resolve import Rules
@@ -26,6 +27,8 @@ from medfloor.settlement.sequence import Segments, first_of_stays, order_of, seg
 
 Ints = npt.NDArray[np.int64]
 EPOCH = date(1970, 1, 1)
+UNREADABLE = -2
+"""What stands for an amount of an input column that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,13 @@ class Refusals:
 def register_of(people: People, layout: Layout) -> Register:
     """Sort people by unit and person, and number them."""
     frame = people.accepted
-    keys = ["household_id", "person_id"] if layout.household else ["person_id"]
-    ordered = layout.household is False and frame["person_id"].is_sorted()
-    if not ordered:
-        frame = frame.sort(keys, maintain_order=True)
+    ids = frame["person_id"]
+    if not (ids.slice(1) > ids.slice(0, max(0, frame.height - 1))).all():
+        frame = frame.sort("person_id", "enrolled_from")
+    if layout.household:
+        # Who moves between two rows counts with the first household, so that a person has one unit.
+        frame = frame.with_columns(pl.col("household_id").first().over("person_id"))
+        frame = frame.sort("household_id", "person_id", maintain_order=True)
     new = np.ones(frame.height, bool)
     ids = frame["person_id"]
     if frame.height > 1:
@@ -151,12 +157,13 @@ def _days(dates: pl.Series, empty: int) -> Ints:
 
 
 def prepare(
-    law: Law, claims: Claims, people: People, spells: Spells, known_stays: pl.DataFrame | None = None
+    law: Law, accepted: list[pl.DataFrame], people: People, spells: Spells, opening: pl.DataFrame | None = None
 ) -> tuple[Batch, pl.DataFrame, Refusals]:
     """Make a batch of all claims that can be settled.
 
-    `known_stays` has person_id and last_stay, the stays that opening accumulators bring. Returns the batch (without
-    reversal rows), the reversal rows that are in order (row, claim_id, reverses, settled_date, start_date), and
+    `accepted` holds the accepted claims of intake as its one item; it is taken out, so that their memory can be freed as
+    soon as they are sorted. `opening` has the accumulators in inside form; it brings the stays that may be continued
+    and what the year's sums begin with. Returns the batch (without reversal rows), the reversal rows that are in order (row, claim_id, reverses, settled_date, start_date), and
     the refusals.
 
     Raises MissingValueError where numbers that the law needs were never published and no claim can be paid without them.
@@ -164,17 +171,32 @@ def prepare(
     register = register_of(people, law.layout)
     spells_bad = spells.bad
     refused = Refusals.none()
-    frame = claims.accepted
+    frame = _without_empty(accepted.pop())
     frame, refused = _find_people(frame, register, people, spells_bad, refused)
     frame, refused = _find_versions(law, frame, refused)
     reversals = frame.filter(pl.col("reverses").is_not_null())
     if reversals.height:
         frame = frame.filter(pl.col("reverses").is_null())
+    frame, refused = _check_sums(frame, register, opening, law.layout, refused)
+    known_stays = None
+    if opening is not None:
+        known_stays = opening.filter(pl.col("last_stay").is_not_null()).select("person_id", "last_stay")
     frame, refused = _check_continues(frame, known_stays, refused)
     while True:
         batch, lacking, batch_pays = _sorted_batch(law, register, spells, frame)
         if not lacking:
-            break
+            unreadable = (batch.amounts == UNREADABLE).any(axis=0)
+            if not unreadable.any():
+                break
+            names = " or ".join(law.dimensions.columns)
+            lost = batch.frame.filter(pl.Series(unreadable))
+            refused = refused.add(
+                lost, "bad_amount",
+                f"{names}: the policy reads an amount here, in yuan from 0 to 9 trillion with at most two decimals",
+            )  # fmt: skip
+            frame = frame.filter(~pl.col("row").is_in(lost["row"].implode()))
+            frame, refused = _check_continues(frame, known_stays, refused)
+            continue
         if not batch_pays:
             raise next(iter(lacking.values()))
         gone = pl.Series(list(lacking), dtype=pl.UInt32)
@@ -188,6 +210,13 @@ def prepare(
         frame, refused = _check_continues(frame, known_stays, refused)
     reversals, refused = _check_reversals(reversals, frame, refused)
     return batch, reversals, refused
+
+
+def _without_empty(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give text columns that hold nothing the type Null, which takes no memory."""
+    ours = [name for name in ("continues", "reverses", "diagnosis", "provider_id") if frame.schema[name] == pl.String]
+    empty = [name for name in ours if frame[name].null_count() == frame.height]
+    return frame.with_columns(pl.lit(None).alias(name) for name in empty)
 
 
 def _find_people(
@@ -244,6 +273,32 @@ def _find_versions(law: Law, frame: pl.DataFrame, refused: Refusals) -> tuple[pl
         year = own if number == 0 else pl.when(pl.col("_version") == number).then(own).otherwise(year)
     same = len({(p.benefit_year.belongs_by, p.benefit_year.starts) for p in policies.versions}) == 1
     return frame.with_columns((own if same else year).alias("_year")), refused
+
+
+def _check_sums(
+    frame: pl.DataFrame, register: Register, opening: pl.DataFrame | None, layout: Layout, refused: Refusals
+) -> tuple[pl.DataFrame, Refusals]:
+    """Refuse unit-years whose sum, with what was used before, leaves the range in which engines count exactly."""
+    opened = opening.select(layout.names).max().transpose().to_series().max() if opening is not None and opening.height else 0
+    whole = float(frame["total_fen"].mean() or 0) * frame.height  # type: ignore[arg-type]
+    if whole + float(opened or 0) < MAX_FEN / 2:  # the usual case, and far from where a double is no longer exact
+        return frame, refused
+    units = pl.Series(register.unit)
+    keys = frame.select("row", "total_fen", "_year", units.gather(frame["_person"]).alias("unit"))
+    sums = keys.group_by("unit", "_year").agg(pl.col("total_fen").cast(pl.Int128).sum().alias("sum"))
+    if opening is not None:
+        index = pl.DataFrame({"person_id": register.person_ids, "unit": units})
+        before = opening.select("person_id", pl.col("benefit_year").alias("_year"), used=pl.max_horizontal(layout.names))
+        before = before.join(index, on="person_id").group_by("unit", "_year").agg(pl.col("used").max())
+        sums = sums.join(before, on=["unit", "_year"], how="left")
+        sums = sums.with_columns(pl.col("sum") + pl.col("used").fill_null(0).cast(pl.Int128))
+    over = sums.filter(pl.col("sum") > MAX_FEN)
+    lost = keys.join(over, on=["unit", "_year"], how="semi")
+    whose = "household" if layout.household else "person"
+    refused = refused.add(
+        lost, "amount_too_large", f"total: the claims of this {whose}'s benefit year come to more than 9 trillion yuan"
+    )
+    return frame.filter(~pl.col("row").is_in(lost["row"].implode())), refused
 
 
 def _check_continues(
@@ -468,7 +523,7 @@ def _prefixes(diagnosis: pl.Series, prefixes: Sequence[str]) -> npt.NDArray[Any]
 
 
 def _own_amounts(law: Law, register: Register, frame: pl.DataFrame, columns: Columns) -> Ints:
-    """Collect the amounts that input columns bring, in fen: shape (columns, claims), -1 where empty."""
+    """Collect the amounts that input columns bring, in fen: shape (columns, claims), -1 where empty, or UNREADABLE."""
     names = law.dimensions.columns
     amounts = np.full((len(names), frame.height), -1, np.int64)
     if not names:
@@ -485,11 +540,20 @@ def _own_amounts(law: Law, register: Register, frame: pl.DataFrame, columns: Col
 
 
 def _fen_of(values: pl.Series) -> Ints:
-    """Read a carried column of yuan as fen; empty or unreadable is -1."""
-    if values.dtype == pl.String:
-        values = values.str.strip_chars().cast(pl.Decimal(20, 2), strict=False)
-    fen = (values.cast(pl.Float64) * 100).round() if values.dtype.is_float() else values * 100
-    return fen.cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
+    """Read a carried column of yuan as fen; empty is -1, what is no amount is UNREADABLE."""
+    text = values.cast(pl.String).str.strip_chars()
+    empty = text.is_null() | (text == "")
+    if values.dtype.is_float():
+        exact = values.cast(pl.Float64) * 100
+        # The double nearest to an amount differs from it by less than a thousandth of a fen up to the largest amount.
+        near = (exact - exact.round()).abs() <= 1e-3
+    else:
+        exact = text.cast(pl.Decimal(38, 6), strict=False) * 100
+        near = exact == exact.round()
+    good = near & exact.is_between(0, MAX_FEN)
+    fen = exact.round().cast(pl.Int64, strict=False)
+    fen = fen.set(~good.fill_null(False), UNREADABLE)
+    return fen.set(empty, -1).to_numpy()
 
 
 def _stays(frame: pl.DataFrame) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:

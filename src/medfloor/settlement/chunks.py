@@ -19,7 +19,7 @@ import polars as pl
 
 from medfloor.intake import People, Spells, TableWriter, check_outputs, read_people, read_spells, read_table, scan_table
 from medfloor.policy.load import groups_of
-from medfloor.settlement.balance import to_file_form
+from medfloor.settlement.balance import Accumulators, to_file_form
 from medfloor.settlement.batch import Law
 from medfloor.settlement.engines import Engine
 from medfloor.settlement.reversal import differences_between
@@ -136,8 +136,9 @@ def settle_files(
         writers = _Writers(files, law, columns, stack)
         for number, part in enumerate(parts):
             claims, people_here, spells_here, opening_here = part()
+            opened = None if opening_here is None else Accumulators(opening_here)
             settled = settle(
-                claims, people_here, spells_here, law, engine=engine, opening=opening_here, columns=columns,
+                claims, people_here, spells_here, law, engine=engine, opening=opened, columns=columns,
                 closing=files.closing is not None, trace=files.trace is not None, threads=threads,
             )  # fmt: skip
             tally.add(settled)

@@ -183,10 +183,9 @@ def _stays_followed(
     layout = batch.law.layout
     stay_of = batch.stay_of.copy() if len(batch.stay_of) else np.full(batch.height, -1, np.int32)
     names = list(batch.stay_first)
-    if not layout.stay_tiers:
-        return stay_of, tuple(names), None
     admits = np.array([any(s.deductible_per == "admission" for s in rules.steps) for rules in batch.rules], bool)
-    rows = np.flatnonzero(admits[batch.profile]) if len(admits) else np.zeros(0, np.int64)
+    inpatient = batch.columns.care_type == tables.CARE_TYPES.index("inpatient")
+    rows = np.flatnonzero(inpatient | admits[batch.profile]) if len(admits) else np.zeros(0, np.int64)
     segment = np.repeat(np.arange(len(batch.segments.unit)), np.diff(batch.segments.start))
     row_of = account_start[segment] + batch.person - batch.register.unit_first[batch.unit]
     last = np.full(int(account_start[-1]), -1, np.int64)
@@ -232,7 +231,7 @@ def _closing(
     touched[account_start[segment] + batch.person - batch.register.unit_first[batch.unit]] = True
     values = {name: account[:, number] for number, name in enumerate(layout.names)}
     frame = pl.DataFrame({"person_id": rows["person_id"], "benefit_year": rows["benefit_year"], **values})
-    if layout.stay_tiers and last_of is not None:
+    if last_of is not None:
         named = last_of >= 0
         stay_of = _slots(batch, last_of, stay_names)
         ids = batch.frame["claim_id"]
@@ -252,7 +251,7 @@ def _closing(
         before.select("person_id", "benefit_year", pl.lit(True).alias("_known")),
         on=["person_id", "benefit_year"], how="left", maintain_order="left",
     )["_known"].fill_null(False).to_numpy()  # fmt: skip
-    if layout.stay_tiers and before.height:
+    if last_of is not None and before.height:
         frame = _older_stays(frame, before, layout)
     kept = frame.filter(pl.Series(touched | known))
     others = before.join(rows.select("person_id", "benefit_year"), on=["person_id", "benefit_year"], how="anti")
@@ -306,7 +305,8 @@ def _run_reference(batch: Batch, opening: pl.DataFrame | None, trace: bool, clos
                 pay[number, i] = one.pay_of(tier)
             own[i] = one.own_in_scope_fen
             deductible[i] = sum(r.deductible_fen for r in one.tiers if r.step.tier == basic)
-            rows[trace_start[i] : trace_start[i + 1]] = [_trace_row(result) for result in one.tiers]
+            for at, result in enumerate(one.tiers, int(trace_start[i])):
+                rows[at] = _trace_row(result)
         where = {claim.claim_id: i for i, claim in zip(range(begin, stop), claims, strict=True)}
         for row, name in members:
             for number, counter in enumerate(layout.names):
@@ -335,8 +335,6 @@ def _closing_of_reference(
 ) -> pl.DataFrame:
     frame = _closing(batch, account_start, account, opening, slots, (), None)
     layout = batch.law.layout
-    if not layout.stay_tiers:
-        return frame
     rows = _account_rows(batch, account_start)
     by_row = dict(stays_after)
     records = []
@@ -503,9 +501,16 @@ def claim_at(batch: Batch, i: int) -> Claim:
         row["first_self_pay_fen"],
         row["over_limit_fen"],
         row["off_catalogue_fen"],
-        row["continues"],
+        _stay_continued(batch, i),
         {name: int(value) for name, value in zip(batch.law.dimensions.columns, amounts, strict=True) if value >= 0},
     )
+
+
+def _stay_continued(batch: Batch, i: int) -> str | None:
+    """Give the stay that claim i goes on with, by its first claim; also where the claims between were taken back."""
+    if batch.frame["continues"][i] is None:
+        return None
+    return batch.stay_first[int(batch.stay_of[i])]
 
 
 def settled_at(batch: Batch, i: int, opening: pl.DataFrame | None = None) -> Settled:

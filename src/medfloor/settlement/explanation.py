@@ -1,7 +1,7 @@
 """Hold the explanation of one settled claim: plain records with both languages, ready to be printed or sent as JSON.
 
-Amounts are in fen (`*_fen`), rates in basis points (`*_bp`); `to_dict` gives them as yuan and per cent in text. A record
-holds codes and numbers; the sentences around them are written by `narrative`.
+Amounts are in fen (`*_fen`), rates in basis points (`*_bp`); `to_dict` gives them as yuan and per cent in text. A
+record holds codes and numbers; the sentences around them are written by `narrative`.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class DeductibleBorne:
 
 @dataclass(frozen=True, slots=True)
 class BracketPaid:
-    """Be one bracket: where it lies on the schedule, how much of this claim lies in it, and what that makes, exactly."""
+    """Be one bracket: where it lies, how much of this claim lies in it, and what that makes, exactly."""
 
     from_fen: int
     up_to_fen: int | None
@@ -329,9 +329,9 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the explanation as plain data for JSON: amounts as yuan in text, rates as per cent in text."""
-        plain = _plain(self)
-        assert isinstance(plain, dict)
-        return plain
+        found = plain(self)
+        assert isinstance(found, dict)
+        return found
 
 
 def percent_text(rate_bp: int) -> str:
@@ -354,7 +354,12 @@ def product_text(value_fen_bp: int) -> str:
     return f"{whole}.{part:0<2}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Turn records into plain data: fen to yuan in text, basis points to per cent, dates to ISO text.
+
+    >>> plain(CapUsed("", None, 500, 0, 500, ()))["cap"]
+    '5.00'
+    """
     if is_dataclass(value) and not isinstance(value, type):
         found: dict[str, Any] = {}
         for one in fields(value):
@@ -364,10 +369,10 @@ def _plain(value: Any) -> Any:
             elif one.name.endswith("_bp"):
                 found[one.name.removesuffix("_bp") + "_percent"] = None if item is None else percent_text(item)
             else:
-                found[one.name] = _plain(item)
+                found[one.name] = plain(item)
         return found
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, date):
         return value.isoformat()
     return value

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from medfloor.policy.compile import DED_ADMISSION, DED_CLAIM, DED_CURVE, DED_YEAR, MAX_STEPS, STEP_COLUMNS
+from medfloor.money import MAX_FEN
+from medfloor.policy.compile import DED_ADMISSION, DED_CLAIM, DED_CURVE, DED_YEAR, MAX_STEPS, POOLS, STEP_COLUMNS
 from medfloor.settlement.jit import compiled, inlined
 
 (
     TIER, PAYS, SHARE_BP, DED_PER, DED_FEN, DED_COLUMN, DED_FACTOR, DED_INDEX, DED_SET, REPEAT_START, REPEAT_COUNT,
     TRANSFER, PER_YEAR, COUNTER, ABSOLUTE, BRACKET_START, BRACKET_COUNT, FLOOR_BP, FLOOR_OF, CAP_FEN, CAP_COLUMN,
     CAP_FACTOR, POT_START, POT_COUNT, KEEPS_DED, KEEPS_CAP, GIVEN, BASE, BASE_COUNT, ELIGIBLE, DEDUCTIBLE, PAID,
-    ADMISSIONS, ADMISSIONS_LEVEL, STAY, LEVEL, DED_SHARED, COUNTER_SHARED,
+    ADMISSIONS, ADMISSIONS_LEVEL, STAY, LEVEL, DED_SHARED, COUNTER_SHARED, ODD,
 ) = range(len(STEP_COLUMNS))  # fmt: skip
 
 HALF = 5_000
@@ -52,16 +53,192 @@ def _worth(brackets: np.ndarray, start: int, count: int, position: int) -> int:
 
 
 @inlined
+def _share_of(amount: int, share_bp: int) -> int:
+    """Give a share of an amount, to the nearest fen; in two steps, because amount times bp may leave 64 bits."""
+    whole = amount // WHOLE
+    return min(MAX_FEN, whole * share_bp + ((amount - whole * WHOLE) * share_bp + HALF) // WHOLE)
+
+
+@inlined
 def _column_or(columns: np.ndarray, column: int, factor: int, fen: int, claim: int) -> int:
     """Give the claim's own value of an amount where its column has one (-1 = empty)."""
     if column >= 0 and columns[column, claim] >= 0:
-        return (columns[column, claim] * factor + HALF) // WHOLE
+        return _share_of(columns[column, claim], factor)
     return fen
 
 
-@compiled(
-    "n n r1 p1 r1 r2 r2 p1 p1 r1 r2 r2 r2 r2 r2 r2 r2 r1 b1 r1 w2 w3 n n r1 w2 w2 w1 w1"
-)
+@inlined
+def _reaching(row: np.ndarray, pool: np.ndarray, mode: int, unit: int) -> tuple[int, int]:
+    """Scope: move the first share into its own pool. Gives it, and the base, what reaches the tier."""
+    share = np.int64(0)
+    if row[SHARE_BP] > 0 and row[PAYS] == 0:
+        share = min(pool[IN_SCOPE], _rounded(pool[IN_SCOPE] * row[SHARE_BP], mode, unit))
+        pool[IN_SCOPE] -= share
+        pool[REFERRAL_SHARE] += share
+    base = np.int64(0)
+    digits = row[BASE]
+    for _ in range(row[BASE_COUNT]):
+        base += pool[digits & 7]
+        digits >>= 3
+    return share, base
+
+
+@inlined
+def _borne_in_year(row: np.ndarray, owner: np.ndarray, full: int, base: int) -> tuple[int, int]:
+    """Bear a deductible once in the year. Gives its full amount (the first claim's, where the law fixes it) and the part."""
+    if row[DED_SET] >= 0:
+        if owner[row[DED_SET]] < 0:
+            owner[row[DED_SET]] = full
+        full = owner[row[DED_SET]]
+    borne = min(max(full - owner[row[DED_INDEX]], 0), base)
+    owner[row[DED_INDEX]] += borne
+    return full, borne
+
+
+@inlined
+def _borne_by_stay(
+    row: np.ndarray, repeats: np.ndarray, mine: np.ndarray, stays: np.ndarray, slot: int, full: int, base: int
+) -> tuple[int, int]:
+    """Bear the deductible of a stay: less on later admissions; a transfer goes on with its stay (row `slot`, -1 = none)."""
+    which = row[STAY]
+    continued = slot >= 0 and stays[slot, which, 0] == 1 and row[TRANSFER] != 2
+    if continued:
+        admission = stays[slot, which, 4]
+        same = stays[slot, which, 5]
+        if row[LEVEL] != stays[slot, which, 6]:
+            same = mine[row[ADMISSIONS_LEVEL]] + 1
+    else:
+        mine[row[ADMISSIONS]] += 1
+        mine[row[ADMISSIONS_LEVEL]] += 1
+        admission = mine[row[ADMISSIONS]]
+        same = mine[row[ADMISSIONS_LEVEL]]
+    for r in range(row[REPEAT_START], row[REPEAT_START] + row[REPEAT_COUNT]):
+        number = same if repeats[r, 1] else admission
+        if number >= repeats[r, 0]:
+            full = max(0, _share_of(full, repeats[r, 2]) - repeats[r, 3] * (number - 1))
+            break
+    if slot < 0:
+        return full, min(full, base)
+    if continued:
+        if row[TRANSFER] == 1:
+            full = max(full, stays[slot, which, 1])
+        elif stays[slot, which, 3]:
+            full = stays[slot, which, 1]
+        borne = min(max(full - stays[slot, which, 2], 0), base)
+        stays[slot, which, 1] = full
+        stays[slot, which, 2] += borne
+        return full, borne
+    borne = min(full, base)
+    stays[slot, which, 0] = 1
+    stays[slot, which, 1] = full
+    stays[slot, which, 2] = borne
+    stays[slot, which, 3] = 0
+    stays[slot, which, 4] = admission
+    stays[slot, which, 5] = same
+    stays[slot, which, 6] = row[LEVEL]
+    return full, borne
+
+
+@inlined
+def _least(row: np.ndarray, total: int, borne: int, scope: int, mode: int, unit: int) -> int:
+    """Give the floor under the payment."""
+    of = total
+    if row[FLOOR_OF] == 1:
+        of = total - borne
+    elif row[FLOOR_OF] == 2:
+        of = scope
+    return _rounded(of * row[FLOOR_BP], mode, unit)
+
+
+@inlined
+def _left(row: np.ndarray, pots: np.ndarray, columns: np.ndarray, home: np.ndarray, mine: np.ndarray, claim: int) -> int:
+    """Give what the claim's own cap and every pot still allow; -1 where nothing limits."""
+    left = np.int64(-1)
+    cap = _column_or(columns, row[CAP_COLUMN], row[CAP_FACTOR], row[CAP_FEN], claim)
+    if cap >= 0:
+        left = cap
+    for q in range(row[POT_START], row[POT_START] + row[POT_COUNT]):
+        cap = _column_or(columns, pots[q, 2], pots[q, 3], pots[q, 1], claim)
+        if cap >= 0:
+            cap = max(0, cap - (home if pots[q, 4] else mine)[pots[q, 0]])
+            if left < 0 or cap < left:
+                left = cap
+    return left
+
+
+@inlined
+def _take(row: np.ndarray, pool: np.ndarray, taken: np.ndarray, at: int, paid: int) -> None:
+    """Take a payment out of the pools of the base, in its order."""
+    digits = row[BASE]
+    for k in range(6):
+        taken[at, k] = 0
+    for _ in range(row[BASE_COUNT]):
+        k = digits & 7
+        digits >>= 3
+        part = min(paid, pool[k])
+        pool[k] -= part
+        taken[at, k] = part
+        paid -= part
+
+
+@inlined
+def _set_aside(pool: np.ndarray, amount: int) -> None:
+    """Move what later tiers must not see out of the scope's pool."""
+    part = min(amount, pool[IN_SCOPE])
+    pool[IN_SCOPE] -= part
+    pool[SET_ASIDE] += part
+
+
+@inlined
+def _give_back(
+    limit: int, order: np.ndarray, step_from: int, step_to: int, steps: np.ndarray, pots: np.ndarray, home: np.ndarray,
+    mine: np.ndarray, paid_by: np.ndarray, taken: np.ndarray, pool: np.ndarray,
+) -> None:  # fmt: skip
+    """Bring the sum of payments under a ceiling; `order` names, behind the share, the steps in the order of giving back."""
+    excess = -limit
+    for n in range(step_to - step_from):
+        excess += paid_by[n]
+    k = 1
+    while excess > 0 and k <= MAX_STEPS and order[k] >= 0:
+        n = order[k]
+        k += 1
+        row = steps[step_from + n]
+        back = min(excess, paid_by[n])
+        excess -= back
+        paid_by[n] -= back
+        mine[row[PAID]] -= back
+        for q in range(row[POT_START], row[POT_START] + row[POT_COUNT]):
+            (home if pots[q, 4] else mine)[pots[q, 0]] -= back
+        digits = row[BASE]
+        for _ in range(row[BASE_COUNT]):
+            from_pool = digits & 7
+            digits >>= 3
+            part = min(back, taken[n, from_pool])
+            taken[n, from_pool] -= part
+            pool[from_pool] += part
+            back -= part
+
+
+@inlined
+def _open(
+    segment: int, carried: bool, rows: int, initial: np.ndarray, shared: np.ndarray, any_shared: bool,
+    account_start: np.ndarray, account: np.ndarray, used: np.ndarray,
+) -> None:  # fmt: skip
+    """Begin a unit-year: nothing used, or what was carried over. Row 0 is the household, rows from 1 on its members."""
+    for c in range(initial.shape[0]):
+        if any_shared:
+            used[0, c] = initial[c]
+        for m in range(1, rows + 1):
+            used[m, c] = initial[c]
+    if carried:
+        offset = account_start[segment]
+        for m in range(rows):
+            for c in range(initial.shape[0]):
+                used[m + 1, c] = account[offset + m, c]
+                if shared[c]:
+                    used[0, c] = max(used[0, c], account[offset + m, c])
+
+
 def settle_segments(
     segment_from: int,
     segment_to: int,
@@ -102,104 +279,132 @@ def settle_segments(
     account_start[i+1], or (0, c) where nothing is carried; stays (rows, stay tiers, 7); trace (rows, 10) with the rows of
     claim i from trace_start[i], or (0, 10). `basic` is the tier whose deductible is reported. Outputs are written whole for every claim of the range.
     """
-    n_tiers = pay.shape[0]
-    n_counters = initial.shape[0]
+    used = np.empty((members_most + 1, initial.shape[0]), np.int64)
+    pool = np.zeros(len(POOLS), np.int64)
+    taken = np.zeros((MAX_STEPS, len(POOLS)), np.int64)
+    paid_by = np.zeros(MAX_STEPS, np.int64)
+    _settle(
+        segment_from, segment_to, segment_start, profile, in_scope, outside, columns, member, stay_of, first, steps,
+        brackets, pots, repeats, rounding, ceilings, ceiling_rows, initial, shared, account_start, account, stays,
+        members_most, basic, trace_start, trace, pay, own_in_scope, deductible_out, used, pool, taken, paid_by,
+    )  # fmt: skip
+
+
+@compiled(
+    "n n r1 p1 r1 r2 r2 p1 p1 r1 r2 r2 r2 r2 r2 r2 r2 r1 b1 r1 w2 w3 n n r1 w2 w2 w1 w1 w2 w1 w2 w1", counted=False
+)
+def _settle(
+    segment_from: int,
+    segment_to: int,
+    segment_start: np.ndarray,
+    profile: np.ndarray,
+    in_scope: np.ndarray,
+    outside: np.ndarray,
+    columns: np.ndarray,
+    member: np.ndarray,
+    stay_of: np.ndarray,
+    first: np.ndarray,
+    steps: np.ndarray,
+    brackets: np.ndarray,
+    pots: np.ndarray,
+    repeats: np.ndarray,
+    rounding: np.ndarray,
+    ceilings: np.ndarray,
+    ceiling_rows: np.ndarray,
+    initial: np.ndarray,
+    shared: np.ndarray,
+    account_start: np.ndarray,
+    account: np.ndarray,
+    stays: np.ndarray,
+    members_most: int,
+    basic: int,
+    trace_start: np.ndarray,
+    trace: np.ndarray,
+    pay: np.ndarray,
+    own_in_scope: np.ndarray,
+    deductible_out: np.ndarray,
+    used: np.ndarray,
+    pool: np.ndarray,
+    taken: np.ndarray,
+    paid_by: np.ndarray,
+) -> None:
+    """Do what `settle_segments` says, with scratch space: `used` (members + 1, c), pool, taken and paid_by."""
     look_outside = outside.shape[1] > 0
     many = member.shape[0] > 0
     carried = account.shape[0] > 0
     traced = trace.shape[0] > 0
     follow = stay_of.shape[0] > 0
-    # Row 0 is the household, rows from 1 on its members.
-    used = np.empty((members_most + 1, n_counters), np.int64)
-    pool = np.zeros(6, np.int64)
-    taken = np.zeros((MAX_STEPS, 6), np.int64)
-    paid_by = np.zeros(MAX_STEPS, np.int64)
-
+    any_shared = False
+    for c in range(shared.shape[0]):
+        any_shared = any_shared or shared[c]
+    home = used[0]
     for segment in range(segment_from, segment_to):
-        begin, stop = segment_start[segment], segment_start[segment + 1]
-        rows = 1
+        rows = np.int64(1)
         if carried:
             rows = account_start[segment + 1] - account_start[segment]
         elif many:
-            rows = members_most
-        for c in range(n_counters):
-            used[0, c] = initial[c]
-            for m in range(1, rows + 1):
-                used[m, c] = initial[c]
-        if carried:
-            offset = account_start[segment]
-            for m in range(rows):
-                for c in range(n_counters):
-                    used[m + 1, c] = account[offset + m, c]
-                    if shared[c]:
-                        used[0, c] = max(used[0, c], account[offset + m, c])
+            rows = np.int64(members_most)
+        _open(segment, carried, rows, initial, shared, any_shared, account_start, account, used)
 
-        for i in range(begin, stop):
+        for i in range(segment_start[segment], segment_start[segment + 1]):
             p = profile[i]
-            me = member[i] + 1 if many else 1
-            for t in range(n_tiers):
-                pay[t, i] = 0
+            mine = used[member[i] + 1 if many else 1]
             scope = in_scope[i]
-            pool[0] = scope
-            pool[1] = 0
-            pool[2] = 0
             total = scope
+            pool[IN_SCOPE], pool[REFERRAL_SHARE], pool[SET_ASIDE] = scope, 0, 0
             if look_outside:
                 for k in range(3):
                     pool[3 + k] = outside[k, i]
                     total += outside[k, i]
+            for t in range(pay.shape[0]):
+                pay[t, i] = 0
             mode, unit = rounding[p, 0], rounding[p, 1]
-            ceiling_from, ceiling_to = ceilings[p, 0], ceilings[p, 1]
-            borne_out = np.int64(0)
             step_from, step_to = first[p], first[p + 1]
+            capped = ceilings[p, 1] > ceilings[p, 0]
+            borne_out = np.int64(0)
             for s in range(step_from, step_to):
                 row = steps[s]
+                at = s - step_from
                 share = np.int64(0)
-                if row[SHARE_BP] > 0 and row[PAYS] == 0:
-                    share = min(pool[IN_SCOPE], _rounded(pool[IN_SCOPE] * row[SHARE_BP], mode, unit))
-                    pool[IN_SCOPE] -= share
-                    pool[REFERRAL_SHARE] += share
                 base = pool[IN_SCOPE]
-                simple = row[BASE_COUNT] == 1 and row[BASE] == 0
-                if not simple:
-                    base = np.int64(0)
-                    digits = row[BASE]
-                    for _ in range(row[BASE_COUNT]):
-                        base += pool[digits & 7]
-                        digits >>= 3
+                if row[ODD]:
+                    share, base = _reaching(row, pool, mode, unit)
+                paid_by[at] = 0
                 if row[PAYS] == 1:
                     if traced:
-                        at = trace_start[i] + s - step_from
-                        trace[at, :] = 0
-                        trace[at, 0] = base
-                        trace[at, 1] = share
-                        trace[at, 8] = -1
-                    if ceiling_to > ceiling_from:
-                        paid_by[s - step_from] = 0
-                        for k in range(6):
-                            taken[s - step_from, k] = 0
+                        line = trace_start[i] + at
+                        trace[line, :] = 0
+                        trace[line, 0], trace[line, 1], trace[line, 8] = base, share, -1
                     continue
 
                 full = np.int64(0)
                 borne = np.int64(0)
                 start = np.int64(0)
                 end = base
-                origin = np.int64(0)
                 due = np.int64(0)
-                stay_row = np.int64(-1)
+                slot = np.int64(-1)
                 if row[PAYS] == 2:
                     if row[GIVEN] >= 0 and columns[row[GIVEN], i] > 0:
                         due = min(base, columns[row[GIVEN], i])
                 else:
-                    full = _column_or(columns, row[DED_COLUMN], row[DED_FACTOR], row[DED_FEN], i)
-                    per = row[DED_PER]
+                    origin = np.int64(0)
+                    full = row[DED_FEN]
+                    if row[DED_COLUMN] >= 0:
+                        full = _column_or(columns, row[DED_COLUMN], row[DED_FACTOR], row[DED_FEN], i)
+                    whose = home if row[COUNTER_SHARED] else mine
                     reached = np.int64(0)
-                    whose = 0 if row[COUNTER_SHARED] else me
                     if row[PER_YEAR]:
-                        reached = used[whose, row[COUNTER]]
-                    if per == DED_CURVE:
+                        reached = whose[row[COUNTER]]
+                    if row[DED_PER] == DED_CURVE:
                         after = reached + base
-                        used[whose, row[COUNTER]] = after
+                        whose[row[COUNTER]] = after
+                        if after <= full and not row[ODD] and not traced:
+                            # All of it lies under the deductible: nothing is paid, which is what most claims meet.
+                            if row[TIER] == basic:
+                                borne_out = base
+                            if carried:
+                                mine[row[DEDUCTIBLE]] += base
+                            continue
                         borne = min(max(full - reached, 0), base)
                         if row[ABSOLUTE]:
                             origin = full
@@ -207,62 +412,19 @@ def settle_segments(
                         else:
                             start, end = max(reached - full, 0), max(after - full, 0)
                     else:
-                        if per == DED_YEAR:
-                            owner = 0 if row[DED_SHARED] else me
-                            if row[DED_SET] >= 0:
-                                if used[owner, row[DED_SET]] < 0:
-                                    used[owner, row[DED_SET]] = full
-                                full = used[owner, row[DED_SET]]
-                            borne = min(max(full - used[owner, row[DED_INDEX]], 0), base)
-                            used[owner, row[DED_INDEX]] += borne
-                        elif per == DED_ADMISSION:
-                            slot = np.int64(-1)
+                        if row[DED_PER] == DED_ADMISSION:
                             if follow:
-                                slot = stay_of[i]
-                            which = row[STAY]
-                            continued = slot >= 0 and stays[slot, which, 0] == 1 and row[TRANSFER] != 2
-                            level = row[LEVEL]
-                            if continued:
-                                admission = stays[slot, which, 4]
-                                same = stays[slot, which, 5]
-                                if level != stays[slot, which, 6]:
-                                    same = used[me, row[ADMISSIONS_LEVEL]] + 1
-                            else:
-                                used[me, row[ADMISSIONS]] += 1
-                                used[me, row[ADMISSIONS_LEVEL]] += 1
-                                admission = used[me, row[ADMISSIONS]]
-                                same = used[me, row[ADMISSIONS_LEVEL]]
-                            for r in range(row[REPEAT_START], row[REPEAT_START] + row[REPEAT_COUNT]):
-                                number = same if repeats[r, 1] else admission
-                                if number >= repeats[r, 0]:
-                                    part = (full * repeats[r, 2] + HALF) // WHOLE
-                                    full = max(0, part - repeats[r, 3] * (number - 1))
-                                    break
-                            if continued:
-                                if row[TRANSFER] == 1:
-                                    full = max(full, stays[slot, which, 1])
-                                elif stays[slot, which, 3]:
-                                    full = stays[slot, which, 1]
-                                stays[slot, which, 1] = full
-                                borne = min(max(full - stays[slot, which, 2], 0), base)
-                                stays[slot, which, 2] += borne
-                            else:
-                                borne = min(full, base)
-                                if slot >= 0:
-                                    stays[slot, which, 0] = 1
-                                    stays[slot, which, 1] = full
-                                    stays[slot, which, 2] = borne
-                                    stays[slot, which, 3] = 0
-                                    stays[slot, which, 4] = admission
-                                    stays[slot, which, 5] = same
-                                    stays[slot, which, 6] = level
-                            stay_row = slot
-                        elif per == DED_CLAIM:
+                                slot = np.int64(stay_of[i])
+                            full, borne = _borne_by_stay(row, repeats, mine, stays, slot, full, base)
+                        elif row[DED_PER] == DED_YEAR:
+                            full, borne = _borne_in_year(row, home if row[DED_SHARED] else mine, full, base)
+                        elif row[DED_PER] == DED_CLAIM:
                             borne = min(full, base)
+                        start, end = reached, reached + base - borne
+                        if row[ABSOLUTE]:
+                            start, end = reached + borne, reached + base
                         if row[PER_YEAR]:
-                            used[whose, row[COUNTER]] += base if row[ABSOLUTE] else base - borne
-                        start = reached + (borne if row[ABSOLUTE] else 0)
-                        end = reached + (base if row[ABSOLUTE] else base - borne)
+                            whose[row[COUNTER]] = reached + (base if row[ABSOLUTE] else base - borne)
                     if end > start:
                         b, count = row[BRACKET_START], row[BRACKET_COUNT]
                         rest = np.int64(0)
@@ -272,110 +434,57 @@ def settle_segments(
                         if start > 0:
                             due -= _rounded(_worth(brackets, b, count, start) - rest, mode, unit)
                     if row[FLOOR_BP] > 0:
-                        of = total
-                        if row[FLOOR_OF] == 1:
-                            of = total - borne
-                        elif row[FLOOR_OF] == 2:
-                            of = scope
-                        due = max(due, _rounded(of * row[FLOOR_BP], mode, unit))
+                        due = max(due, _least(row, total, borne, scope, mode, unit))
                     due = min(due, base)
 
-                left = np.int64(-1)
-                cap = _column_or(columns, row[CAP_COLUMN], row[CAP_FACTOR], row[CAP_FEN], i)
-                if cap >= 0:
-                    left = cap
-                for q in range(row[POT_START], row[POT_START] + row[POT_COUNT]):
-                    cap = _column_or(columns, pots[q, 2], pots[q, 3], pots[q, 1], i)
-                    if cap >= 0:
-                        cap = max(0, cap - used[0 if pots[q, 4] else me, pots[q, 0]])
-                        if left < 0 or cap < left:
-                            left = cap
                 paid = due
-                if left >= 0 and left < due:
-                    paid = left
+                left = np.int64(-1)
+                if due > 0 or traced:
+                    left = _left(row, pots, columns, home, mine, i)
+                    if left >= 0 and left < due:
+                        paid = left
+                if row[ODD] or capped:
+                    _take(row, pool, taken, at, paid)
+                else:
+                    pool[IN_SCOPE] -= paid
                 if paid > 0:
                     for q in range(row[POT_START], row[POT_START] + row[POT_COUNT]):
-                        used[0 if pots[q, 4] else me, pots[q, 0]] += paid
-                    used[me, row[PAID]] += paid
-                    if stay_row >= 0:
-                        stays[stay_row, row[STAY], 3] = 1
-                used[me, row[ELIGIBLE]] += base - borne
-                used[me, row[DEDUCTIBLE]] += borne
-                if simple:
-                    pool[IN_SCOPE] -= paid
-                    if ceiling_to > ceiling_from:
-                        for k in range(6):
-                            taken[s - step_from, k] = 0
-                        taken[s - step_from, 0] = paid
-                else:
-                    rest = paid
-                    digits = row[BASE]
-                    for k in range(6):
-                        taken[s - step_from, k] = 0
-                    for _ in range(row[BASE_COUNT]):
-                        k = digits & 7
-                        digits >>= 3
-                        part = min(rest, pool[k])
-                        pool[k] -= part
-                        taken[s - step_from, k] = part
-                        rest -= part
+                        (home if pots[q, 4] else mine)[pots[q, 0]] += paid
+                    if slot >= 0:
+                        stays[slot, row[STAY], 3] = 1
+                    pay[row[TIER], i] = paid
+                    paid_by[at] = paid
+                if carried:
+                    mine[row[PAID]] += paid
+                    mine[row[ELIGIBLE]] += base - borne
+                    mine[row[DEDUCTIBLE]] += borne
                 if row[KEEPS_DED]:
-                    part = min(borne, pool[IN_SCOPE])
-                    pool[IN_SCOPE] -= part
-                    pool[SET_ASIDE] += part
+                    _set_aside(pool, borne)
                 if row[KEEPS_CAP]:
-                    part = min(due - paid, pool[IN_SCOPE])
-                    pool[IN_SCOPE] -= part
-                    pool[SET_ASIDE] += part
-                pay[row[TIER], i] = paid
-                paid_by[s - step_from] = paid
+                    _set_aside(pool, due - paid)
                 if row[TIER] == basic:
                     borne_out = borne
                 if traced:
-                    at = trace_start[i] + s - step_from
-                    trace[at, 0] = base
-                    trace[at, 1] = share
-                    trace[at, 2] = full
-                    trace[at, 3] = borne
-                    trace[at, 4] = base - borne
-                    trace[at, 5] = start
-                    trace[at, 6] = end
-                    trace[at, 7] = due
-                    trace[at, 8] = left
-                    trace[at, 9] = paid
+                    line = trace_start[i] + at
+                    trace[line, 0], trace[line, 1], trace[line, 2], trace[line, 3] = base, share, full, borne
+                    trace[line, 4], trace[line, 5], trace[line, 6] = base - borne, start, end
+                    trace[line, 7], trace[line, 8], trace[line, 9] = due, left, paid
 
-            for z in range(ceiling_from, ceiling_to):
-                limit = _rounded(total * ceiling_rows[z, 0], mode, unit)
-                excess = -limit
+            if capped:
+                for z in range(ceilings[p, 0], ceilings[p, 1]):
+                    limit = _rounded(total * ceiling_rows[z, 0], mode, unit)
+                    _give_back(
+                        limit, ceiling_rows[z], step_from, step_to, steps, pots, home, mine, paid_by, taken, pool
+                    )
                 for s in range(step_from, step_to):
-                    excess += paid_by[s - step_from]
-                k = 1
-                while excess > 0 and k <= MAX_STEPS and ceiling_rows[z, k] >= 0:
-                    n = ceiling_rows[z, k]
-                    k += 1
-                    row = steps[step_from + n]
-                    back = min(excess, paid_by[n])
-                    excess -= back
-                    paid_by[n] -= back
-                    pay[row[TIER], i] -= back
-                    used[me, row[PAID]] -= back
-                    for q in range(row[POT_START], row[POT_START] + row[POT_COUNT]):
-                        used[0 if pots[q, 4] else me, pots[q, 0]] -= back
+                    pay[steps[s, TIER], i] = paid_by[s - step_from]
                     if traced:
-                        trace[trace_start[i] + n, 9] -= back
-                    digits = row[BASE]
-                    for _ in range(row[BASE_COUNT]):
-                        which_pool = digits & 7
-                        digits >>= 3
-                        part = min(back, taken[n, which_pool])
-                        taken[n, which_pool] -= part
-                        pool[which_pool] += part
-                        back -= part
+                        trace[trace_start[i] + s - step_from, 9] = paid_by[s - step_from]
             own_in_scope[i] = pool[IN_SCOPE] + pool[REFERRAL_SHARE] + pool[SET_ASIDE]
             deductible_out[i] = borne_out
 
         if carried:
             offset = account_start[segment]
             for m in range(rows):
-                for c in range(n_counters):
+                for c in range(initial.shape[0]):
                     account[offset + m, c] = used[0, c] if shared[c] else used[m + 1, c]

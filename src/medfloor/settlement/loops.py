@@ -6,6 +6,13 @@ import numpy as np
 
 from medfloor.settlement.jit import compiled
 
+ROW_BITS = 32
+ROW_MASK = (1 << ROW_BITS) - 1
+MOST_ROWS = 1 << ROW_BITS
+MOST_KEY = 1 << (63 - ROW_BITS)
+LONG = 5_000
+"""Units with more claims than this are not sorted by insertion."""
+
 
 @compiled("p1 r1", gives="bool")
 def is_sorted(unit: np.ndarray, key: np.ndarray) -> bool:
@@ -15,34 +22,37 @@ def is_sorted(unit: np.ndarray, key: np.ndarray) -> bool:
     return True
 
 
-@compiled("p1 r1 n w1")
-def bucket_sort(unit: np.ndarray, key: np.ndarray, units: int, order: np.ndarray) -> None:
-    """Count, scatter by unit, and sort each unit's few claims by insertion (stable)."""
-    fill = np.zeros(units + 1, np.int64)
-    for i in range(unit.shape[0]):
-        fill[unit[i] + 1] += 1
+@compiled("p1 r1 n w1 w1", counted=False)
+def bucket_sort(unit: np.ndarray, key: np.ndarray, units: int, fill: np.ndarray, order: np.ndarray) -> None:
+    """Count, scatter by unit, and sort each unit's few claims by insertion (stable). `fill` is scratch, units + 1 zeros.
+
+    Key and row travel in one number while they fit, so that sorting touches one stretch of memory.
+    """
+    n = unit.shape[0]
+    for i in range(n):
+        fill[unit[i]] += 1
+    total = 0
+    for u in range(units + 1):
+        count = fill[u]
+        fill[u] = total
+        total += count
+    for i in range(n):
+        u = unit[i]
+        order[fill[u]] = (key[i] << ROW_BITS) | i
+        fill[u] += 1
+    low = 0
     for u in range(units):
-        fill[u + 1] += fill[u]
-    begin = fill[:units].copy()
-    for i in range(unit.shape[0]):
-        order[begin[unit[i]]] = i
-        begin[unit[i]] += 1
-    for u in range(units):
-        low, high = fill[u], fill[u + 1]
-        if high - low > 64:
-            part = order[low:high].copy()
-            places = np.argsort(key[part], kind="mergesort")
-            for i in range(high - low):
-                order[low + i] = part[places[i]]
-            continue
+        high = fill[u]
         for i in range(low + 1, high):
-            row = order[i]
-            value = key[row]
+            value = order[i]
             j = i
-            while j > low and key[order[j - 1]] > value:
+            while j > low and order[j - 1] > value:
                 order[j] = order[j - 1]
                 j -= 1
-            order[j] = row
+            order[j] = value
+        low = high
+    for i in range(n):
+        order[i] &= ROW_MASK
 
 
 @compiled("r1 p1 r1 v1", gives="n")
@@ -77,3 +87,21 @@ def mark_held(
             if since[s] <= last[i] and first[i] < until[s]:
                 mask |= bit[s]
         held[i] = mask
+
+
+@compiled("p1 p1 p1 n n n n n w1")
+def day_key(
+    year: np.ndarray,
+    settled: np.ndarray,
+    start: np.ndarray,
+    year_low: int,
+    settled_low: int,
+    settled_span: int,
+    start_low: int,
+    start_span: int,
+    key: np.ndarray,
+) -> None:
+    """Pack year, settled and start into one number that sorts like the three."""
+    for i in range(key.shape[0]):
+        days = (year[i] - year_low) * settled_span + (settled[i] - settled_low)
+        key[i] = days * start_span + (start[i] - start_low)

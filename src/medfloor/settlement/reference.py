@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from medfloor.money import BP, round_fen
+from medfloor.money import BP, MAX_FEN, round_fen
 from medfloor.policy.resolve import NO_LIMIT, Amount, Facts, Rules, Step
 
 INSIDE = ("in_scope", "referral_share", "set_aside")
@@ -151,6 +151,8 @@ def settle_claim(claim: Claim, rules: Rules, account: Account) -> Settled:
         "off_catalogue": claim.off_catalogue_fen,
     }
     account.first_of[claim.claim_id] = account.first_of.get(claim.continues or "", claim.continues or claim.claim_id)
+    if claim.facts.care_type == "inpatient" or any(step.deductible_per == "admission" for step in rules.steps):
+        account.last_stay[claim.person_id] = claim.claim_id
     taken: list[dict[str, int]] = []
     results: list[TierResult] = []
     for step in rules.steps:
@@ -285,7 +287,6 @@ def _of_the_stay(claim: Claim, step: Step, amount: int, base: int, account: Acco
     deductible = min(max(amount - stay.borne_fen, 0), base)
     stay.borne_fen += deductible
     account.stays[step.tier, first] = stay
-    account.last_stay[person] = claim.claim_id
     return amount, deductible
 
 
@@ -294,7 +295,7 @@ def _repeated(step: Step, amount: int, admission: int, same_level: int) -> int:
     for rule in step.repeats:
         number = same_level if rule.same_level else admission
         if number >= rule.from_admission:
-            share = (amount * rule.percent_bp + BP // 2) // BP
+            share = min(MAX_FEN, (amount * rule.percent_bp + BP // 2) // BP)
             return max(0, share - rule.minus_each_fen * (number - 1))
     return amount
 
@@ -397,7 +398,7 @@ def _set_aside(pools: dict[str, int], amount: int) -> int:
 def amount_fen(amount: Amount, claim: Claim) -> int:
     """Give an amount: that of the claim's column where there is one, else the policy's."""
     if amount.column is not None and amount.column in claim.columns:
-        return (claim.columns[amount.column] * amount.factor_bp + BP // 2) // BP
+        return min(MAX_FEN, (claim.columns[amount.column] * amount.factor_bp + BP // 2) // BP)
     return amount.fen
 
 

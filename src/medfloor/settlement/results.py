@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from medfloor.intake import yuan_of
 from medfloor.settlement.batch import Batch
 from medfloor.settlement.engines import Outcome
 
@@ -115,6 +116,6 @@ def national_table(fen: pl.DataFrame, tiers: tuple[str, ...]) -> pl.DataFrame:
 def in_yuan(frame: pl.DataFrame) -> pl.DataFrame:
     """Turn columns *_fen into yuan under their contract names."""
     return frame.select(
-        (pl.col(name) / 100).alias(name.removesuffix("_fen")) if name.endswith("_fen") else pl.col(name)
+        yuan_of(pl.col(name)).alias(name.removesuffix("_fen")) if name.endswith("_fen") else pl.col(name)
         for name in frame.columns
     )

@@ -37,15 +37,27 @@ def order_of(
         return _ties_by_id(order, run, claim_id)
     from medfloor.settlement import loops
 
-    unit32 = unit.astype(np.int32, copy=False)
+    unit32 = np.ascontiguousarray(unit, np.int32)
     if loops.is_sorted(unit32, key):
         order = np.arange(n, dtype=np.int64)
     else:
-        order = np.empty(n, np.int64)
-        loops.bucket_sort(unit32, key, int(unit.max()) + 1, order)
+        order = _sorted(unit32, key)
     run = np.zeros(n, np.int32)
     loops.mark_ties(order, unit32, key, run)
     return _ties_by_id(order, run, claim_id)
+
+
+def _sorted(unit: npt.NDArray[np.int32], key: Ints) -> Ints:
+    """Sort by unit, then key: in buckets, which suits many people with few claims each; else as numpy does."""
+    from medfloor.settlement import loops
+
+    units = int(unit.max()) + 1
+    longest = int(np.bincount(unit, minlength=1).max())
+    if int(key.max()) >= loops.MOST_KEY or len(unit) >= loops.MOST_ROWS or longest > loops.LONG:
+        return np.lexsort((key, unit)).astype(np.int64)
+    order = np.empty(len(unit), np.int64)
+    loops.bucket_sort(unit, key, units, np.zeros(units + 1, np.int64), order)
+    return order
 
 
 FEW = 20_000
@@ -54,13 +66,18 @@ FEW = 20_000
 
 def _day_key(year: npt.NDArray[Any], settled: npt.NDArray[Any], start: npt.NDArray[Any]) -> Ints:
     """Pack year, settled and start into one number that sorts like the three."""
-    spans = [(values, int(values.min()), int(values.max())) for values in (year, settled, start)]
-    key = np.zeros(len(year), np.int64)
-    for values, low, high in spans:
-        key *= high - low + 1
-        key += values
-        key -= low
-    return key
+    year, settled, start = (np.ascontiguousarray(values, np.int32) for values in (year, settled, start))
+    lows = [int(values.min()) for values in (year, settled, start)]
+    spans = [int(values.max()) - low + 1 for values, low in zip((year, settled, start), lows, strict=True)]
+    if len(year) > FEW:
+        from medfloor.settlement import loops
+
+        key = np.empty(len(year), np.int64)
+        loops.day_key(year, settled, start, lows[0], lows[1], spans[1], lows[2], spans[2], key)
+        return key
+    days = (year.astype(np.int64) - lows[0]) * spans[1] + (settled - lows[1])
+    made: Ints = days * spans[2] + (start - lows[2])
+    return made
 
 
 def _ties_by_id(order: Ints, run: npt.NDArray[np.int32], claim_id: pl.Series) -> Ints:

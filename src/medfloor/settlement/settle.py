@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from medfloor.intake import Claims, People, Spells, read_claims, read_people, read_spells
+from medfloor.intake import Claims, People, Spells, read_claims, read_people, read_spells, yuan_of
 from medfloor.policy.load import PolicySet, groups_of, load_policy
-from medfloor.settlement.balance import counter_columns, from_table, read_accumulators
+from medfloor.settlement.balance import Accumulators, counter_columns, from_table, read_accumulators
 from medfloor.settlement.batch import Law, prepare
 from medfloor.settlement.engines import Engine, run
 from medfloor.settlement.results import in_yuan, national_table, settlement_table
@@ -65,12 +65,12 @@ class Settlements:
         money = [name for name, is_money in counter_columns(self.law.layout) if is_money]
         unset = [n for n, start in zip(self.law.layout.names, self.law.layout.initial, strict=True) if start < 0]
         frame = self.closing.with_columns(pl.when(pl.col(n) >= 0).then(pl.col(n)).alias(n) for n in unset)
-        return frame.with_columns((pl.col(name) / 100).alias(name) for name in money)
+        return frame.with_columns(yuan_of(pl.col(name)).alias(name) for name in money)
 
     @property
     def paid_fen(self) -> dict[str, int]:
         """Give what each tier paid in all."""
-        return {tier: int(self.fen[f"pay_{tier}_fen"].sum()) for tier in self.tiers}
+        return {tier: int(self.fen[f"pay_{tier}_fen"].cast(pl.Int128).sum()) for tier in self.tiers}
 
 
 def settle(
@@ -81,7 +81,7 @@ def settle(
     *,
     reforms: Sequence[str | Path] = (),
     engine: Engine = "auto",
-    opening: Table | None = None,
+    opening: Table | Accumulators | None = None,
     closing: bool = False,
     trace: bool = False,
     columns: Literal["ours", "national"] = "ours",
@@ -105,10 +105,9 @@ def settle(
     law = law_of(policy, reforms)
     claims, people, spells = read_all(claims, people, spells, law.policies)
     opened = opening_of(opening, law)
-    known_stays = None
-    if opened is not None and "last_stay" in opened.columns:
-        known_stays = opened.filter(pl.col("last_stay").is_not_null()).select("person_id", "last_stay")
-    batch, reversals, refusals = prepare(law, claims, people, spells, known_stays)
+    accepted = [claims.accepted]
+    claims = replace(claims, accepted=claims.accepted.select("row", "total_fen"))  # all that refusing needs
+    batch, reversals, refusals = prepare(law, accepted, people, spells, opened)
     threads = threads or len(os.sched_getaffinity(0))
     worlds = replay(batch, reversals, engine, opened)
     survivors = worlds.survivors if worlds else batch
@@ -156,10 +155,12 @@ def read_all(
     return claims, people, spells
 
 
-def opening_of(opening: Table | None, law: Law) -> pl.DataFrame | None:
-    """Read opening accumulators into inside form."""
+def opening_of(opening: Table | Accumulators | None, law: Law) -> pl.DataFrame | None:
+    """Read opening accumulators into inside form, unless they are."""
     if opening is None:
         return None
+    if isinstance(opening, Accumulators):
+        return opening.frame
     if isinstance(opening, pl.DataFrame):
         return from_table(opening, law.layout, "the opening accumulators")
     return read_accumulators(opening, law.layout)
