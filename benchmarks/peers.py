@@ -1,4 +1,4 @@
-"""Settle the same simple schedule of three tiers with the kernel, DuckDB's windows and Polars, to the fen, with sorting.
+"""Settle the same simple schedule with the kernel, DuckDB's windows and Polars, to the fen, with sorting.
 
 Everybody starts from the same integer columns in memory, in random order, and ends with three payments a claim.
 """
@@ -39,7 +39,8 @@ with sorted as (
   select *, greatest(0, year - 1500000) as after, greatest(0, year - burden - 1500000) as before from three
 ), five as (
   select *, ((least(after, 5000000) * 6000 + greatest(0, after - 5000000) * 7000 + 5000) // 10000
-           - (least(before, 5000000) * 6000 + greatest(0, before - 5000000) * 7000 + 5000) // 10000)::bigint as pay2 from four
+           - (least(before, 5000000) * 6000 + greatest(0, before - 5000000) * 7000 + 5000) // 10000)::bigint as pay2
+  from four
 ), six as (
   select *, burden - pay2 as remains, sum(burden - pay2) over (partition by person order by day, id) as year2 from five
 ), seven as (
@@ -51,7 +52,7 @@ select id, pay1, pay2, (least(2000000, s1) - least(2000000, s0))::bigint as pay3
 
 
 def columns(claims: int, seed: int = 3) -> dict[str, np.ndarray]:
-    """Make up integer columns in random order: id, person, day, level, status (0 none, 1 tekun, 2 dibao), amount in fen."""
+    """Make up integer columns in random order; status is 0 none, 1 tekun, 2 dibao, amounts are fen."""
     rng = np.random.default_rng(seed)
     people = claims // 5
     person = rng.integers(0, people, claims)
@@ -95,11 +96,14 @@ def with_polars(data: pl.DataFrame) -> pl.DataFrame:
         .sort("person", "day", "id")
         .with_columns(due=((pl.col("amount") - deductible // divisor).clip(0) * rate + half_up) // 10000)
         .with_columns(reached=running("due"))
-        .with_columns(pay1=pl.col("reached").clip(0, 10_000_000) - (pl.col("reached") - pl.col("due")).clip(0, 10_000_000))
+        .with_columns(
+            pay1=pl.col("reached").clip(0, 10_000_000) - (pl.col("reached") - pl.col("due")).clip(0, 10_000_000)
+        )
         .with_columns(burden=pl.col("amount") - pl.col("pay1"))
         .with_columns(year=running("burden"))
         .with_columns(
-            pay2=worth((pl.col("year") - 1_500_000).clip(0)) - worth((pl.col("year") - pl.col("burden") - 1_500_000).clip(0))
+            pay2=worth((pl.col("year") - 1_500_000).clip(0))
+            - worth((pl.col("year") - pl.col("burden") - 1_500_000).clip(0))
         )
         .with_columns(remains=pl.col("burden") - pl.col("pay2"))
         .with_columns(year2=running("remains"))
@@ -112,7 +116,9 @@ def with_polars(data: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def with_kernel(data: dict[str, np.ndarray], law: object, ids: pl.Series, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def with_kernel(
+    data: dict[str, np.ndarray], law: object, ids: pl.Series, threads: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Settle by the kernel: sort by person, ask the law about each kind of claim, run. Gives (order, payments)."""
     n = len(ids)
     zero = np.broadcast_to(np.int8(0), n)

@@ -150,7 +150,7 @@ REASONS: dict[str, str] = {
     "bad_spell": "a person with a status interval that cannot be read",
     "outside_policy_dates": "no version of the policy is in force on the settled date",
     "policy_value_missing": "the policy in force on that day lacks a published number that this claim needs",
-    "unknown_continues": "continues names a stay that is neither in the claims nor the last of the opening accumulators",
+    "unknown_continues": "continues names a stay that is neither in the claims nor the last of the opening",
     "continues_later": "continues names a stay that is settled after this one",
     "continues_other_person": "continues names a stay of another person",
     "unknown_reversed": "reverses names a claim that is not in the claims",

@@ -6,6 +6,7 @@ them. Amounts lie near the thresholds of the policy, dates tie, stays continue o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from medfloor import tables
@@ -110,6 +112,12 @@ def _frame(rows: Sequence[Raw], names: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame(texts, schema=dict.fromkeys(names, pl.String))
 
 
+def examples(count: int) -> settings:
+    """Try `count` examples, and fifty times as many where MEDFLOOR_HYPOTHESIS=search asks for it."""
+    many = os.environ.get("MEDFLOOR_HYPOTHESIS") == "search"
+    return settings(max_examples=count * 50 if many else count)
+
+
 def _often(draw: Draw, per_cent: int) -> bool:
     return bool(draw(st.integers(0, 99)) >= 100 - per_cent)
 
@@ -162,11 +170,13 @@ def _param(draw: Draw, value: Callable[[], Raw], conditional: int = 30) -> list[
     return [*cases, value()]
 
 
-def _percent(value: int | str) -> Raw:
+def percent(value: int | str) -> Raw:
+    """Make a number of law in per cent."""
     return {"value": value, "unit": "percent"}
 
 
-def _yuan(fen: int) -> Raw:
+def yuan(fen: int) -> Raw:
+    """Make a number of law in yuan."""
     return {"value": format_yuan(fen), "unit": "yuan"}
 
 
@@ -174,7 +184,7 @@ def _amount(draw: Draw, columns: bool = True, unlimited: bool = False) -> Raw:
     """Draw an amount: mostly fixed, else of a series, from a column, or without limit."""
     kind = draw(st.integers(0, 19))
     if kind == 19 and columns:
-        return {"column": draw(st.sampled_from((*CLAIM_COLUMNS, PERSON_COLUMN))), **_yuan(draw(st.sampled_from(EDGES_FEN)))}
+        return {"column": draw(st.sampled_from((*CLAIM_COLUMNS, PERSON_COLUMN))), **yuan(draw(st.sampled_from(EDGES_FEN)))}
     if kind == 18 and columns:
         return {"column": PERSON_COLUMN, "unit": "yuan", "unlimited": unlimited}
     if kind == 17:
@@ -183,8 +193,8 @@ def _amount(draw: Draw, columns: bool = True, unlimited: bool = False) -> Raw:
     if kind == 16 and unlimited:
         return {"unit": "yuan", "unlimited": True}
     if kind == 15:
-        return _yuan(0)
-    return _yuan(draw(st.sampled_from(EDGES_FEN)))
+        return yuan(0)
+    return yuan(draw(st.sampled_from(EDGES_FEN)))
 
 
 def _brackets(draw: Draw, whole_rates: bool) -> list[Raw]:
@@ -193,10 +203,10 @@ def _brackets(draw: Draw, whole_rates: bool) -> list[Raw]:
     rates: Sequence[int | str] = (0, 30, 50, 60, 75, 100) if whole_rates else (0, 30, "33.33", 50, "62.5", 85, 100)
 
     def rate() -> list[Raw]:
-        return _param(draw, lambda: _percent(draw(st.sampled_from(rates))), 15)
+        return _param(draw, lambda: percent(draw(st.sampled_from(rates))), 15)
 
     return [
-        *({"up_to": _param(draw, lambda end=end: _yuan(end + draw(st.integers(0, 40))), 10), "rate": rate()} for end in ends),
+        *({"up_to": _param(draw, lambda end=end: yuan(end + draw(st.integers(0, 40))), 10), "rate": rate()} for end in ends),
         {"rate": rate()},
     ]
 
@@ -208,7 +218,7 @@ def _adjust(draw: Draw) -> list[Raw]:
         points = {"points": {"value": draw(st.sampled_from([5, 10, -10, 120])), "unit": "points"}}
         changes.append({"when": draw(whens()), **points} if _often(draw, 70) else points)
     if _often(draw, 50):
-        times = {"when": draw(whens()), "times": _percent(draw(st.sampled_from([50, 90, 110])))}
+        times = {"when": draw(whens()), "times": percent(draw(st.sampled_from([50, 90, 110])))}
         changes.insert(draw(st.integers(0, len(changes))), times)
     return changes
 
@@ -217,7 +227,7 @@ def _deductible(draw: Draw, home: str) -> Raw:
     per = draw(st.sampled_from(["admission", "claim", "year", "admission", "year"]))
     made: Raw = {"per": per, "amount": _param(draw, lambda: _amount(draw, unlimited=True))}
     if _often(draw, 20):
-        made["factor"] = [{"when": draw(whens()), **_percent(draw(st.sampled_from([0, 50, 75])))}]
+        made["factor"] = [{"when": draw(whens()), **percent(draw(st.sampled_from([0, 50, 75])))}]
     if per == "year":
         made["fixed_by"] = draw(st.sampled_from(["current", "current", "first"]))
         if _often(draw, 40):
@@ -233,8 +243,8 @@ def _repeat(draw: Draw) -> Raw:
     if _often(draw, 30):
         rule["when"] = draw(whens())
     if _often(draw, 50):
-        return rule | {"percent": _percent(draw(st.sampled_from([0, 50, "33.33", 80])))}
-    return rule | {"minus_each": _yuan(draw(st.sampled_from([100, 10_000])))}
+        return rule | {"percent": percent(draw(st.sampled_from([0, 50, "33.33", 80])))}
+    return rule | {"minus_each": yuan(draw(st.sampled_from([100, 10_000])))}
 
 
 def _part(draw: Draw, name: str, home: str, pots: Sequence[str]) -> Raw:
@@ -255,7 +265,7 @@ def _part(draw: Draw, name: str, home: str, pots: Sequence[str]) -> Raw:
     if kind == 18:
         return part | {"pays": "given", "given": draw(st.sampled_from(CLAIM_COLUMNS))}
     if _often(draw, 15):
-        part["first_share"] = _param(draw, lambda: _percent(draw(st.sampled_from([10, 20, "33.33", 100]))))
+        part["first_share"] = _param(draw, lambda: percent(draw(st.sampled_from([10, 20, "33.33", 100]))))
     part["per"] = draw(st.sampled_from(["claim", "year"]))
     if part["per"] == "year" and _often(draw, 50):
         part["counter"] = f"c{draw(st.integers(0, 1))}_{home}"
@@ -265,7 +275,7 @@ def _part(draw: Draw, name: str, home: str, pots: Sequence[str]) -> Raw:
     if adjusted:
         part["adjust"] = _adjust(draw)
     if _often(draw, 15):
-        share = _param(draw, lambda: _percent(draw(st.sampled_from([0, 45, "12.34"]))))
+        share = _param(draw, lambda: percent(draw(st.sampled_from([0, 45, "12.34"]))))
         part["floor"] = {"share": share, "of": draw(st.sampled_from(["total", "total_less_deductible", "in_scope"]))}
     return part
 
@@ -276,13 +286,13 @@ def _pot(draw: Draw, name: str, home: str) -> Raw:
     if _often(draw, 30):
         growth: Raw = {}
         if _often(draw, 70):
-            growth["per_continuous_year"] = _yuan(draw(st.sampled_from([1, 5_000, 300_000])))
+            growth["per_continuous_year"] = yuan(draw(st.sampled_from([1, 5_000, 300_000])))
             if _often(draw, 50):
                 growth["continuous_after"] = {"value": draw(st.integers(0, 5)), "unit": "year"}
         if _often(draw, 60):
-            growth["per_claim_free_year"] = _yuan(draw(st.sampled_from([1, 7_777])))
+            growth["per_claim_free_year"] = yuan(draw(st.sampled_from([1, 7_777])))
         if _often(draw, 60):
-            growth["at_most"] = _percent(draw(st.sampled_from([0, 20, "33.33"])))
+            growth["at_most"] = percent(draw(st.sampled_from([0, 20, "33.33"])))
         pot["growth"] = growth
     return pot
 
@@ -317,7 +327,7 @@ def _version(draw: Draw, homes: dict[str, str]) -> Raw:
     ceilings = []
     for number in range(2 if _often(draw, 10) else int(_often(draw, 30))):
         ceiling: Raw = {"id": f"ceiling{number}", "give_back": draw(_some([tier["id"] for tier in tiers], 5))}
-        ceiling["share"] = _param(draw, lambda: _percent(draw(st.sampled_from([0, 50, "87.65", 90]))))
+        ceiling["share"] = _param(draw, lambda: percent(draw(st.sampled_from([0, 50, "87.65", 90]))))
         ceilings.append(ceiling | ({"when": draw(whens())} if _often(draw, 40) else {}))
     raw["ceilings"] = ceilings
     return raw
@@ -382,7 +392,7 @@ def people_rows(draw: Draw, most: int = 4) -> list[Raw]:
 
 
 @st.composite
-def spell_rows(draw: Draw, persons: Sequence[str]) -> list[Raw]:
+def spell_rows(draw: Draw, persons: Sequence[str], groups: Sequence[str] = GROUPS) -> list[Raw]:
     """Draw statuses that come, go and overlap."""
     rows = []
     for _ in range(draw(st.integers(0, 4))):
@@ -391,12 +401,33 @@ def spell_rows(draw: Draw, persons: Sequence[str]) -> list[Raw]:
         rows.append(
             {
                 "person_id": draw(st.sampled_from(persons)),
-                "group": draw(st.sampled_from(GROUPS)),
+                "group": draw(st.sampled_from(groups)),
                 "from_date": FIRST_DAY + timedelta(days=since),
                 "to_date": None if until is None else FIRST_DAY + timedelta(days=since + until),
             }
         )
     return rows
+
+
+def a_claim(claim_id: str = "c1", in_scope_fen: int = 100_000, day: str = "2024-03-01", **changes: Any) -> Raw:
+    """Make a plain stay of one day; every column can be changed."""
+    row = {
+        "claim_id": claim_id,
+        "person_id": "p0",
+        "care_type": "inpatient",
+        "facility_level": "3",
+        "start_date": date.fromisoformat(day),
+        "end_date": date.fromisoformat(day),
+        "in_scope": format_yuan(in_scope_fen),
+        "total": format_yuan(in_scope_fen),
+        **changes,
+    }
+    return {"settled_date": row["end_date"], **row}
+
+
+def one_tier(part: Raw, **policy: Any) -> Raw:
+    """Make a policy with one tier of one part."""
+    return {"tiers": [{"id": "basic", "parts": [{"id": "k0", **part}]}], **policy}
 
 
 def key_of(row: Raw) -> tuple[date, date, str]:

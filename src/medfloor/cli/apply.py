@@ -39,7 +39,7 @@ def command(
     rejects: str | None,
     lang: str,
 ) -> None:
-    r"""Work out what households may apply for on the burden of a year's CLAIMS.
+    """Work out what households may apply for on the burden of a year's CLAIMS.
 
     The claims of the year are settled through every tier first. What stays with the patients in the pools that the
     policy names, less what commercial insurers paid (column commercial_paid of the households, or --commercial), is the
@@ -47,7 +47,7 @@ def command(
 
     \b
     Example:
-      medfloor apply claims.csv --people people.csv --households households.csv --spells spells.csv \
+      medfloor apply claims.csv --people people.csv --households households.csv --spells spells.csv \\
         --policy cn/beijing --year 2023 --out assistance.csv
 
     Exit codes: 0 done, 1 done but claims were refused or a household could not be decided, 2 nothing could be done.

@@ -16,10 +16,14 @@ SAMPLE = Path(__file__).parents[1] / "sample" / "beijing"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--out", default="medfloor-demo", show_default=True, type=click.Path(file_okay=False), help="Folder to write to.")
-@click.option("--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language of the output.")
+@click.option(
+    "--out", default="medfloor-demo", show_default=True, type=click.Path(file_okay=False), help="Folder to write to."
+)
+@click.option(
+    "--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language of the output."
+)
 def command(out: str, lang: str) -> None:
-    r"""Settle a shipped sample of made-up people under Beijing's real rules.
+    """Settle a shipped sample of made-up people under Beijing's real rules.
 
     \b
     Example:

@@ -36,7 +36,7 @@ def command(
     lang: str,
     as_json: bool,
 ) -> None:
-    r"""Explain how CLAIM_ID was settled: each tier's working, the articles, and what did not apply.
+    """Explain how CLAIM_ID was settled: each tier's working, the articles, and what did not apply.
 
     Only the rows of the claim's person (or household) are settled, by the plain reference engine. The diagnosis is not
     printed.
@@ -44,7 +44,7 @@ def command(
     \b
     Examples:
       medfloor explain c17 --claims claims.csv --people people.csv --policy cn/beijing
-      medfloor explain c17 --claims claims.csv --people people.csv --spells spells.csv \
+      medfloor explain c17 --claims claims.csv --people people.csv --spells spells.csv \\
         --policy cn/beijing --lang zh
 
     Exit codes: 0 explained, 1 the row was refused (its reason is printed), 2 no such claim, or a file or policy that

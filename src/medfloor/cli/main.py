@@ -92,7 +92,7 @@ class Program(click.Group):
 @click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="medfloor")
 def program() -> None:
-    r"""Settle medical claims under real law, and say where each yuan comes from.
+    """Settle medical claims under real law, and say where each yuan comes from.
 
     \b
     Examples:

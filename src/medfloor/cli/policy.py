@@ -41,7 +41,7 @@ def _reforms(function: _Function) -> _Function:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    r"""List, show, check and compare policies.
+    """List, show, check and compare policies.
 
     A policy is named by its place, cn/beijing (on the version in force), by place and date, cn/beijing@2023-01-01,
     or by the path of a YAML file.
@@ -59,7 +59,7 @@ def command() -> None:
 @_as_json
 @click.pass_context
 def list_(ctx: click.Context, lang: str, as_json: bool) -> None:
-    r"""List the shipped policies.
+    """List the shipped policies.
 
     Columns: address, dates of the versions, name, tiers, missing values and how many numbers rest on which trust. The
     last three are those of the latest version. Exit code 1 where a file cannot be loaded.
@@ -97,7 +97,7 @@ def list_(ctx: click.Context, lang: str, as_json: bool) -> None:
 @click.option("--names", is_flag=True, help="Print every path that a reform may change, with its value now.")
 @_as_json
 def show(name: str, reforms: tuple[str, ...], lang: str, names: bool, as_json: bool) -> None:
-    r"""Render the policy NAME in words, each value with its source.
+    """Render the policy NAME in words, each value with its source.
 
     Of several versions, the one in force today is shown (the latest where none is); name a date for another, as in
     cn/beijing@2019-01-01.
@@ -133,7 +133,7 @@ def show(name: str, reforms: tuple[str, ...], lang: str, names: bool, as_json: b
 
 @command.command()
 def schema() -> None:
-    r"""Print the JSON Schema of policy files and reforms (draft 2020-12).
+    """Print the JSON Schema of policy files and reforms (draft 2020-12).
 
     Point your editor to it and it completes keys and marks mistakes.
 
@@ -153,7 +153,7 @@ def schema() -> None:
 @_as_json
 @click.pass_context
 def check(ctx: click.Context, name: str, reforms: tuple[str, ...], lang: str, as_json: bool) -> None:
-    r"""Find what is wrong, missing or doubtful in the policy NAME, with file and line.
+    """Find what is wrong, missing or doubtful in the policy NAME, with file and line.
 
     An error is a fault of the file, a warning a doubt to look at, a notice something to know. Exit codes: 0 nothing or
     notices only, 1 errors or warnings, 2 the file cannot be loaded.
@@ -210,7 +210,7 @@ def diff(
     lang: str,
     as_json: bool,
 ) -> None:
-    r"""List what changed from the policy BEFORE to the policy AFTER.
+    """List what changed from the policy BEFORE to the policy AFTER.
 
     Without AFTER, BEFORE is compared with itself under the reform.
 
@@ -254,7 +254,7 @@ def diff(
 @_lang
 @_as_json
 def cliffs(name: str, reforms: tuple[str, ...], care_types: tuple[str, ...], lang: str, as_json: bool) -> None:
-    r"""List where one more fen, or one status more or less, changes what the patient pays by a jump.
+    """List where one more fen, or one status more or less, changes what the patient pays by a jump.
 
     The break points are found to the fen, for each care type, level, area and insured class, for the first claim of a
     year with all of its cost in one pool. For statuses the largest difference is listed, and where a status that is

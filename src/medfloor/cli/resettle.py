@@ -25,16 +25,18 @@ SHOWN = 20
 @click.option("--out", type=click.Path(), help="Where the changed claims go (.csv or .parquet), one row a claim.")
 @click.option("--people-out", type=click.Path(), help="Where the sums go, one row a person and year.")
 @click.option("--rejects", type=click.Path(), help="Where refused rows go; default: OUT.rejects, if there are any.")
-@click.option("--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language of the report.")
+@click.option(
+    "--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language of the report."
+)
 @click.pass_context
 def command(ctx: click.Context, /, **asked: Any) -> None:
-    r"""Report who is owed or owes (应补, 应退) after statuses were corrected.
+    """Report who is owed or owes (应补, 应退) after statuses were corrected.
 
     CLAIMS are settled under both lists of statuses; each claim whose payments differ is listed with both.
 
     \b
     Example:
-      medfloor resettle claims.csv --people people.csv --spells-before old.csv --spells-after new.csv \
+      medfloor resettle claims.csv --people people.csv --spells-before old.csv --spells-after new.csv \\
         --policy cn/beijing --out changes.csv
 
     Exit codes: 0 done, 1 done but some rows were refused, 2 nothing could be done.
@@ -51,8 +53,8 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     inputs = [claims, asked["people"], asked["spells_before"], asked["spells_after"], asked["opening"]]
     rejects = asked["rejects"]
     if rejects is None and asked["out"]:
-        path = Path(asked["out"])
-        rejects = str(path.with_name(f"{path.stem}.rejects{path.suffix}"))
+        out = Path(asked["out"])
+        rejects = str(out.with_name(f"{out.stem}.rejects{out.suffix}"))
     given = [f for f in inputs if f]
     check_outputs([f for f in (asked["out"], asked["people_out"], rejects) if f], given)
     found = resettle(

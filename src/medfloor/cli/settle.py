@@ -23,7 +23,9 @@ def memory_of(text: str) -> int:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", text.lower())
     scale = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
     if not found or float(found[1]) == 0:
-        raise UsageError("bad_memory", f"--limit-memory {text!r} is not an amount of memory; write it as in 4GB or 500MB")
+        raise UsageError(
+            "bad_memory", f"--limit-memory {text!r} is not an amount of memory; write it as in 4GB or 500MB"
+        )
     return int(float(found[1]) * scale[found[2]])
 
 
@@ -31,25 +33,41 @@ def memory_of(text: str) -> int:
 @click.argument("claims", type=click.Path())
 @click.option("--people", required=True, type=click.Path(), help="Who they are: CSV or Parquet, one row a person.")
 @click.option("--spells", type=click.Path(), help="Dated statuses (dibao, tekun, ...), one row an interval.")
-@click.option("--policy", required=True, metavar="NAME[@DATE]|FILE", help="The law: cn/beijing, cn/beijing@2023-01-01, a file.")
+@click.option(
+    "--policy", required=True, metavar="NAME[@DATE]|FILE", help="The law: cn/beijing, cn/beijing@2023-01-01, a file."
+)
 @click.option("--reform", "reforms", multiple=True, metavar="FILE", help="Apply a reform first; may be given again.")
 @click.option("--out", required=True, type=click.Path(), help="Where the settlements go (.csv or .parquet).")
 @click.option("--rejects", type=click.Path(), help="Where refused rows go; default: OUT.rejects, if there are any.")
 @click.option("--trace", type=click.Path(), help="Also write one row a claim and tier, with everything that led to it.")
 @click.option("--opening", type=click.Path(), help="Accumulators that an earlier run closed with.")
 @click.option("--closing", type=click.Path(), help="Write what each person-year has used, for the next run.")
-@click.option("--previous", type=click.Path(), help="Earlier settlements: list what changed against them (late claims).")
+@click.option(
+    "--previous", type=click.Path(), help="Earlier settlements: list what changed against them (late claims)."
+)
 @click.option("--differences", type=click.Path(), help="Where changes go; default: OUT.differences, if there are any.")
-@click.option("--columns", type=click.Choice(["ours", "national"]), default="ours", show_default=True,
-              help="Names of the output's columns: ours, or the national platform's setlinfo.")
+@click.option(
+    "--columns",
+    type=click.Choice(["ours", "national"]),
+    default="ours",
+    show_default=True,
+    help="Names of the output's columns: ours, or the national platform's setlinfo.",
+)
 @click.option("--limit-memory", metavar="SIZE", help="Settle in person partitions so as to stay below it, such as 4GB.")
 @click.option("--threads", type=click.IntRange(1), help="How many processors to use; default: all.")
-@click.option("--engine", type=click.Choice(["auto", "kernel", "reference"]), default="auto", show_default=True,
-              help="The compiled kernel, or the plain reference that is read beside the articles; they give the same.")
-@click.option("--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language of the summary.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "kernel", "reference"]),
+    default="auto",
+    show_default=True,
+    help="The compiled kernel, or the plain reference that is read beside the articles; they give the same.",
+)
+@click.option(
+    "--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language of the summary."
+)
 @click.pass_context
 def command(ctx: click.Context, /, **asked: Any) -> None:
-    r"""Settle CLAIMS through every tier of a policy, to the fen.
+    """Settle CLAIMS through every tier of a policy, to the fen.
 
     Columns are those of the data contract, ours or the national platform's; money is yuan. A row whose `reverses` names
     a claim takes its settlement back. Rows that cannot be settled are kept with a reason.
@@ -57,7 +75,7 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     \b
     Examples:
       medfloor settle claims.csv --people people.csv --policy cn/beijing --out settled.csv
-      medfloor settle claims.parquet --people people.parquet --spells spells.csv \
+      medfloor settle claims.parquet --people people.parquet --spells spells.csv \\
         --policy cn/beijing@2023-01-01 --reform cap.yaml --out settled.parquet --trace trace.parquet
 
     Exit codes: 0 all rows settled, 1 settled but some rows were refused, 2 nothing could be done.

@@ -30,12 +30,47 @@ Ints = npt.NDArray[np.int64]
 POOLS = ("in_scope", "referral_share", "set_aside", "first_self_pay", "over_limit", "off_catalogue")
 """The pools of a claim in the order in which compiled code numbers them."""
 
-STEP_COLUMNS = (
-    "tier pays share_bp ded_per ded_fen ded_column ded_factor ded_index ded_set repeat_start repeat_count transfer "
-    "per_year counter absolute bracket_start bracket_count floor_bp floor_of cap_fen cap_column cap_factor pot_start "
-    "pot_count keeps_ded keeps_cap given base base_count eligible deductible paid admissions admissions_level stay level "
-    "ded_shared counter_shared odd"
-).split()
+STEP_COLUMNS = [
+    "tier",
+    "pays",
+    "share_bp",
+    "ded_per",
+    "ded_fen",
+    "ded_column",
+    "ded_factor",
+    "ded_index",
+    "ded_set",
+    "repeat_start",
+    "repeat_count",
+    "transfer",
+    "per_year",
+    "counter",
+    "absolute",
+    "bracket_start",
+    "bracket_count",
+    "floor_bp",
+    "floor_of",
+    "cap_fen",
+    "cap_column",
+    "cap_factor",
+    "pot_start",
+    "pot_count",
+    "keeps_ded",
+    "keeps_cap",
+    "given",
+    "base",
+    "base_count",
+    "eligible",
+    "deductible",
+    "paid",
+    "admissions",
+    "admissions_level",
+    "stay",
+    "level",
+    "ded_shared",
+    "counter_shared",
+    "odd",
+]
 """What each column of `Profiles.steps` holds."""
 
 DED_NONE, DED_ADMISSION, DED_CLAIM, DED_YEAR, DED_CURVE = range(5)
@@ -77,7 +112,8 @@ def layout_of(policies: PolicySet) -> Layout:
     def add(name: str, shared: bool) -> None:
         if counters.setdefault(name, shared) != shared:
             raise PolicyError(
-                "policy_counter", f"{policies.address}: counter {name} is used by a person and by a household; rename one"
+                "policy_counter",
+                f"{policies.address}: counter {name} is used by a person and by a household; rename one",
             )
 
     for version in policies.versions:
@@ -300,9 +336,7 @@ def profiles_of(rules: Sequence[Rules], layout: Layout, columns: Sequence[str]) 
                 (layout.index(f"pot_{name}_paid"), *_amount_cells(cap, columns), int(shared))
                 for name, cap, shared in step.pots
             ]
-            repeats += [
-                (r.from_admission, int(r.same_level), r.percent_bp, r.minus_each_fen) for r in step.repeats
-            ]
+            repeats += [(r.from_admission, int(r.same_level), r.percent_bp, r.minus_each_fen) for r in step.repeats]
         first.append(len(steps))
         rounding.append((MODE_NUMBER[rule.rounding_mode], PLACE_FEN[rule.rounding_place]))
         start = len(ceiling_rows)
@@ -340,9 +374,7 @@ def _bracket_rows(step: Step) -> list[tuple[int, int, int]]:
     return rows
 
 
-def _step_row(
-    step: Step, layout: Layout, columns: Sequence[str], bracket: int, pot: int, repeat: int
-) -> list[int]:
+def _step_row(step: Step, layout: Layout, columns: Sequence[str], bracket: int, pot: int, repeat: int) -> list[int]:
     per = {"none": DED_NONE, "admission": DED_ADMISSION, "claim": DED_CLAIM, "year": DED_YEAR}[step.deductible_per]
     if step.in_curve:
         per = DED_CURVE

@@ -10,7 +10,7 @@ import difflib
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -75,13 +75,15 @@ def load_policy(address: str, reforms: Sequence[str | Path] = ()) -> PolicySet:
     files, pinned = find_files(address)
     versions: list[Policy] = []
     trail: list[Path] = []
+    fates = _Fates()
     for file in files:
         for raw, places in _expand(file):
             for reform in reforms:
-                raw = _apply_reform(raw, Path(reform))
+                raw = _apply_reform(raw, Path(reform), fates)
                 places = (*places, Path(reform))
             versions.append(_validate(raw, places))
             trail.append(places[-1] if reforms else file)
+    fates.check()
     versions.sort(key=lambda version: version.from_)
     return PolicySet(address, tuple(versions), pinned, tuple(trail))
 
@@ -116,7 +118,7 @@ def find_files(address: str) -> tuple[list[Path], bool]:
         hint = f"did you mean {near[0]}? " if near else ""
         raise PolicyError(
             "policy_not_found",
-            f"there is no policy {name!r}; {hint}`medfloor policy list` shows all, and a path to a .yaml file works too",
+            f"there is no policy {name!r}; {hint}`medfloor policy list` shows all; a path to a .yaml file works too",
         )
     if not day_text:
         return files, False
@@ -152,7 +154,9 @@ def read_yaml(file: Path) -> Raw:
     except (YAMLError, ValueError) as error:
         raise PolicyError("policy_syntax", f"{file}: {error}; mend the YAML there") from None
     if not isinstance(data, dict):
-        raise PolicyError("policy_syntax", f"{file}, line 1: a policy file is a mapping of keys such as id, name, tiers")
+        raise PolicyError(
+            "policy_syntax", f"{file}, line 1: a policy file is a mapping of keys such as id, name, tiers"
+        )
     return data
 
 
@@ -190,11 +194,29 @@ def _expand(file: Path, seen: tuple[Path, ...] = ()) -> Iterator[tuple[Raw, tupl
             yield _overlay(base, raw, file), (*places, file)
 
 
-def _apply_reform(base: Raw, file: Path) -> Raw:
+@dataclass(frozen=True)
+class _Fates:
+    """Be what became of a reform's changes over the versions of a place.
+
+    A change may name what only some versions have (assistance, say, that began later); one that no version has is a
+    mistake.
+    """
+
+    made: set[tuple[Path, str]] = field(default_factory=set)
+    missed: dict[tuple[Path, str], PolicyError] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise the error of a change that no version could make."""
+        for key, error in self.missed.items():
+            if key not in self.made:
+                raise error
+
+
+def _apply_reform(base: Raw, file: Path, fates: _Fates) -> Raw:
     if not file.is_file():
         raise PolicyError("reform_not_found", f"there is no reform file {file}; check the path given to --reform")
     raw = {key: value for key, value in _read(file).items() if key not in ("extends", "id", "from", "to")}
-    return _overlay(base, raw, file)
+    return _overlay(base, raw, file, fates)
 
 
 def _without_reform_keys(raw: Raw) -> Raw:
@@ -203,8 +225,11 @@ def _without_reform_keys(raw: Raw) -> Raw:
     return {key: value for key, value in raw.items() if key != "reform"}
 
 
-def _overlay(base: Raw, raw: Raw, file: Path) -> Raw:
-    """Lay an extending file or a reform over a base: first its own keys, then its `change` of named values."""
+def _overlay(base: Raw, raw: Raw, file: Path, fates: _Fates | None = None) -> Raw:
+    """Lay an extending file or a reform over a base: first its own keys, then its `change` of named values.
+
+    With `fates`, a change whose path this base lacks is noted and passed over.
+    """
     own = {key: value for key, value in raw.items() if key not in ("change", "reform")}
     merged: Raw = _merge(base, own)
     if "from" in own and "to" not in own:
@@ -213,7 +238,15 @@ def _overlay(base: Raw, raw: Raw, file: Path) -> Raw:
     if not isinstance(changes, dict):
         raise PolicyError("policy_syntax", f"{file}: `change` maps paths to values; see `medfloor policy show --names`")
     for path, value in changes.items():
-        merged = _change(merged, str(path).strip("/").split("/"), value, str(path), file)
+        try:
+            merged = _change(merged, str(path).strip("/").split("/"), value, str(path), file)
+        except PolicyError as error:
+            if fates is None or error.code != "reform_path":
+                raise
+            fates.missed[file, str(path)] = error
+        else:
+            if fates is not None:
+                fates.made.add((file, str(path)))
     return merged
 
 

@@ -166,7 +166,9 @@ class Case(Sourced):
     value: Figure | None = None
     unit: Unit
     of: SeriesShare | None = None
-    column: str | None = Field(None, description="column of people or claims that gives the value; `value` is its default")
+    column: str | None = Field(
+        None, description="column of people or claims that gives the value; `value` is its default"
+    )
     unlimited: bool = False
 
     @property
@@ -451,10 +453,10 @@ class Policy(Model):
     extends: str | None = None
     note: Words | None = None
     currency: Literal["CNY", "USD"] = "CNY"
-    benefit_year: BenefitYear = BenefitYear(starts="01-01")
+    benefit_year: BenefitYear = BenefitYear.model_validate({})
     status_day: StatusDay = "any_day"
     status_source: Sourced | None = Field(None, description="where the rule of the status day is said")
-    rounding: Rounding = Rounding()
+    rounding: Rounding = Rounding.model_validate({})
     codes: Codes = Codes()
     sources: dict[str, Source] = {}
     series: list[Series] = []

@@ -72,7 +72,8 @@ class RepeatRule:
 class Step:
     """Be one tier's part as it applies to one kind of claim, in integers.
 
-    `brackets` are (from_fen, rate_bp) in rising order. `pots` are (pot id, cap, whether the household shares it). `article` says what it rests on.
+    `brackets` are (from_fen, rate_bp) in rising order. `pots` are (pot id, cap, whether the household shares it).
+    `article` says what it rests on.
     """
 
     tier: str
@@ -265,7 +266,9 @@ def _day(policy: Policy, tier: Tier) -> StatusDay:
 def _step(policy: Policy, tier: Tier, index: int, part: Part, group: str, facts: Facts) -> Step:
     day = _day(policy, tier)
     path = f"tiers/{tier.id}/parts/{part.id}"
-    share_bp = _percent_bp(policy, part.first_share, facts, group, day, f"{path}/first_share") if part.first_share else 0
+    share_bp = (
+        _percent_bp(policy, part.first_share, facts, group, day, f"{path}/first_share") if part.first_share else 0
+    )
     deductible = part.deductible if part.pays == "schedule" else None
     amount = Amount(0)
     repeats: tuple[RepeatRule, ...] = ()
@@ -382,7 +385,9 @@ def _pot_cap(policy: Policy, pot: Pot, facts: Facts, group: str, day: StatusDay)
     more_fen = 0
     if growth.per_continuous_year is not None and facts.continuous_years is not None:
         after = int(_figure(policy, growth.continuous_after, path)) if growth.continuous_after else 0
-        more_fen += max(0, min(facts.continuous_years, MOST_YEARS) - after) * _case_fen(growth.per_continuous_year, path)
+        more_fen += max(0, min(facts.continuous_years, MOST_YEARS) - after) * _case_fen(
+            growth.per_continuous_year, path
+        )
     if growth.per_claim_free_year is not None and facts.claim_free_years is not None:
         more_fen += min(facts.claim_free_years, MOST_YEARS) * _case_fen(growth.per_claim_free_year, path)
     if growth.at_most is not None:
@@ -458,7 +463,9 @@ def _fen(yuan: Decimal, path: str) -> int:
     if fen != fen.to_integral_value():
         raise PolicyError("policy_amount", f"{path}: {yuan} is finer than a fen; use two decimals at most")
     if not 0 <= fen <= MAX_FEN:
-        raise PolicyError("policy_amount", f"{path}: {yuan} lies outside 0 to 9 trillion; `unlimited: true` sets no limit")
+        raise PolicyError(
+            "policy_amount", f"{path}: {yuan} lies outside 0 to 9 trillion; `unlimited: true` sets no limit"
+        )
     return int(fen)
 
 

@@ -1,9 +1,9 @@
-"""Carry what a person-year has used: accumulators as tables, as matrices for the kernel and as accounts for the reference.
+"""Carry what a person-year has used: accumulators, as files, as matrices and as accounts.
 
 One row a person-year: person_id, benefit_year, then one column a counter of the policy's layout. Money is yuan in
-files; counts of admissions are whole numbers; `last_stay` names the last stay, which a later file may continue, with what
-it has borne (`<tier>_stay_*`). Settling a year in two halves, the second opened with what the first closed, equals
-settling it at once.
+files; counts of admissions are whole numbers; `last_stay` names the last stay, which a later file may continue, with
+what it has borne (`<tier>_stay_*`). Settling a year in two halves, the second opened with what the first closed,
+equals settling it at once.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _is_count(name: str) -> bool:
 def empty_accumulators(layout: Layout) -> pl.DataFrame:
     """Make accumulators without a row."""
     schema: dict[str, Any] = {"person_id": pl.String, "benefit_year": pl.Int64}
-    schema |= {name: pl.Int64 for name in layout.names}
+    schema |= dict.fromkeys(layout.names, pl.Int64)
     schema["last_stay"] = pl.String
     schema |= {f"{tier}_stay_{field}": pl.Int64 for tier in layout.stay_tiers for field in STAY_FIELDS}
     return pl.DataFrame(schema=schema)
@@ -70,8 +70,8 @@ def to_file_form(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, lis
 def from_table(table: pl.DataFrame, layout: Layout, place: str) -> pl.DataFrame:
     """Read accumulators from a table in file form (yuan), for this layout.
 
-    Columns that the policy does not know are ignored, missing ones count as not used. Raises InputError where person_id or
-    benefit_year is missing or repeated, or a value cannot be read.
+    Columns that the policy does not know are ignored, missing ones count as not used. Raises InputError where
+    person_id or benefit_year is missing or repeated, or a value cannot be read.
     """
     for name in ("person_id", "benefit_year"):
         if name not in table.columns:
@@ -85,7 +85,9 @@ def from_table(table: pl.DataFrame, layout: Layout, place: str) -> pl.DataFrame:
         if name not in table.columns:
             columns[name] = pl.lit(start.get(name, 0), dtype=pl.Int64)
             continue
-        columns[name] = pl.lit(_whole(table[name], 100 if money else 1, f"{place}: {name}")).fill_null(start.get(name, 0))
+        columns[name] = pl.lit(_whole(table[name], 100 if money else 1, f"{place}: {name}")).fill_null(
+            start.get(name, 0)
+        )
     known = "last_stay" in table.columns
     stay = pl.col("last_stay").cast(pl.String) if known else pl.lit(None, dtype=pl.String)
     columns["last_stay"] = pl.when(stay == "").then(None).otherwise(stay)

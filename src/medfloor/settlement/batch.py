@@ -17,8 +17,8 @@ import polars as pl
 
 from medfloor import tables
 from medfloor.errors import MissingValueError
-from medfloor.money import MAX_FEN
 from medfloor.intake import People, Spells
+from medfloor.money import MAX_FEN
 from medfloor.policy.compile import Dimensions, Layout, Profiles, dimensions_of, layout_of, profiles_of, resolve_kinds
 from medfloor.policy.load import PolicySet
 from medfloor.policy.resolve import Rules
@@ -65,8 +65,8 @@ class Batch:
     """Be claims in the order of settlement, with everything that an engine needs.
 
     `frame` holds the accepted claims in that order; `person` and `unit` are positions in the register; `stay_of` and
-    `stay_first` say which continuous stay a claim belongs to (-1: none that anybody continues). `rules` are the distinct
-    rules and `profile` the one of each claim.
+    `stay_first` say which continuous stay a claim belongs to (-1: none that anybody continues). `rules` are the
+    distinct rules and `profile` the one of each claim.
     """
 
     law: Law
@@ -145,7 +145,9 @@ def spell_columns(spells: Spells, register: Register, groups: Sequence[str]) -> 
     names = {name: number for number, name in enumerate(groups)}
     return SpellColumns(
         np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
-        frame["group"].replace_strict(names, return_dtype=pl.Int64).to_numpy() if frame.height else np.zeros(0, np.int64),
+        frame["group"].replace_strict(names, return_dtype=pl.Int64).to_numpy()
+        if frame.height
+        else np.zeros(0, np.int64),
         _days(frame["from_date"], DAWN),
         np.minimum(_days(frame["to_date"], FAR) + 1, FAR + 1),
         tuple(groups),
@@ -161,12 +163,13 @@ def prepare(
 ) -> tuple[Batch, pl.DataFrame, Refusals]:
     """Make a batch of all claims that can be settled.
 
-    `accepted` holds the accepted claims of intake as its one item; it is taken out, so that their memory can be freed as
-    soon as they are sorted. `opening` has the accumulators in inside form; it brings the stays that may be continued
-    and what the year's sums begin with. Returns the batch (without reversal rows), the reversal rows that are in order (row, claim_id, reverses, settled_date, start_date), and
-    the refusals.
+    `accepted` holds the accepted claims of intake as its one item; it is taken out, so that their memory can be freed
+    as soon as they are sorted. `opening` has the accumulators in inside form; it brings the stays that may be
+    continued and what the year's sums begin with. Returns the batch (without reversal rows), the reversal rows that
+    are in order (row, claim_id, reverses, settled_date, start_date), and the refusals.
 
-    Raises MissingValueError where numbers that the law needs were never published and no claim can be paid without them.
+    Raises MissingValueError where numbers that the law needs were never published and no claim can be paid without
+    them.
     """
     register = register_of(people, law.layout)
     spells_bad = spells.bad
@@ -200,7 +203,9 @@ def prepare(
         if not batch_pays:
             raise next(iter(lacking.values()))
         gone = pl.Series(list(lacking), dtype=pl.UInt32)
-        reason = {row: f"the policy cannot settle this claim: {str(error).splitlines()[0]}" for row, error in lacking.items()}
+        reason = {
+            row: f"the policy cannot settle this claim: {str(error).splitlines()[0]}" for row, error in lacking.items()
+        }
         refused = refused.add(
             frame.filter(pl.col("row").cast(pl.UInt32).is_in(gone.implode())),
             "policy_value_missing",
@@ -222,7 +227,9 @@ def _without_empty(frame: pl.DataFrame) -> pl.DataFrame:
 def _find_people(
     frame: pl.DataFrame, register: Register, people: People, bad_spells: pl.DataFrame, refused: Refusals
 ) -> tuple[pl.DataFrame, Refusals]:
-    index = pl.DataFrame({"person_id": register.person_ids, "_person": np.arange(len(register.person_ids), dtype=np.int64)})
+    index = pl.DataFrame(
+        {"person_id": register.person_ids, "_person": np.arange(len(register.person_ids), dtype=np.int64)}
+    )
     if frame.height and frame["person_id"].equals(register.person_ids):
         frame = frame.with_columns(index["_person"])
     else:
@@ -279,8 +286,11 @@ def _check_sums(
     frame: pl.DataFrame, register: Register, opening: pl.DataFrame | None, layout: Layout, refused: Refusals
 ) -> tuple[pl.DataFrame, Refusals]:
     """Refuse unit-years whose sum, with what was used before, leaves the range in which engines count exactly."""
-    opened = opening.select(layout.names).max().transpose().to_series().max() if opening is not None and opening.height else 0
-    whole = float(frame["total_fen"].mean() or 0) * frame.height  # type: ignore[arg-type]
+    opened: Any = 0
+    if opening is not None and opening.height:
+        opened = opening.select(layout.names).max().transpose().to_series().max()
+    mean: Any = frame["total_fen"].mean()
+    whole = float(mean or 0) * frame.height
     if whole + float(opened or 0) < MAX_FEN / 2:  # the usual case, and far from where a double is no longer exact
         return frame, refused
     units = pl.Series(register.unit)
@@ -288,7 +298,9 @@ def _check_sums(
     sums = keys.group_by("unit", "_year").agg(pl.col("total_fen").cast(pl.Int128).sum().alias("sum"))
     if opening is not None:
         index = pl.DataFrame({"person_id": register.person_ids, "unit": units})
-        before = opening.select("person_id", pl.col("benefit_year").alias("_year"), used=pl.max_horizontal(layout.names))
+        before = opening.select(
+            "person_id", pl.col("benefit_year").alias("_year"), used=pl.max_horizontal(layout.names)
+        )
         before = before.join(index, on="person_id").group_by("unit", "_year").agg(pl.col("used").max())
         sums = sums.join(before, on=["unit", "_year"], how="left")
         sums = sums.with_columns(pl.col("sum") + pl.col("used").fill_null(0).cast(pl.Int128))
@@ -329,7 +341,9 @@ def _check_continues(
             "continues: no claim of this file has that claim_id, nor is it the last stay of the opening accumulators",
         )  # fmt: skip
         refused = refused.add(theirs, "continues_other_person", "continues: that stay belongs to another person")
-        refused = refused.add(later, "continues_later", "continues: that stay is settled after this one; check the dates")
+        refused = refused.add(
+            later, "continues_later", "continues: that stay is settled after this one; check the dates"
+        )
         gone = pl.concat([lost["row"], theirs["row"], later["row"]])
         if not len(gone):
             break
@@ -348,9 +362,7 @@ def _not_before(pairs: pl.DataFrame) -> pl.Series:
     return pairs.select(~before).to_series()
 
 
-def _check_reversals(
-    reversals: pl.DataFrame, frame: pl.DataFrame, refused: Refusals
-) -> tuple[pl.DataFrame, Refusals]:
+def _check_reversals(reversals: pl.DataFrame, frame: pl.DataFrame, refused: Refusals) -> tuple[pl.DataFrame, Refusals]:
     """Refuse reversals of nothing, of another's claim, of a claim taken back already or not yet settled."""
     kept = [name for name in reversals.columns if not name.startswith("_")]
     if reversals.height == 0:
@@ -508,11 +520,14 @@ def _ages(births: pl.Series, row: Ints, starts: pl.Series) -> npt.NDArray[Any]:
     now = _year_month_day(starts)
     age = np.maximum(0, now // 10_000 - born // 10_000 - (now % 10_000 < born % 10_000)).astype(np.int16)
     age[born < 0] = -1
-    return age
+    counted: npt.NDArray[Any] = age
+    return counted
 
 
 def _year_month_day(dates: pl.Series) -> npt.NDArray[Any]:
-    parts = dates.dt.year().cast(pl.Int32) * 10_000 + dates.dt.month().cast(pl.Int32) * 100 + dates.dt.day().cast(pl.Int32)
+    parts = (
+        dates.dt.year().cast(pl.Int32) * 10_000 + dates.dt.month().cast(pl.Int32) * 100 + dates.dt.day().cast(pl.Int32)
+    )
     return parts.fill_null(-1).to_numpy()
 
 
@@ -563,7 +578,9 @@ def _stays(frame: pl.DataFrame) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]
     """
     if frame["continues"].null_count() == frame.height:
         return np.zeros(0, np.int32), ()
-    chained = frame.select("claim_id", "continues", "_year").with_row_index("at").filter(pl.col("continues").is_not_null())
+    chained = (
+        frame.select("claim_id", "continues", "_year").with_row_index("at").filter(pl.col("continues").is_not_null())
+    )
     first = first_of_stays(chained["claim_id"].to_list(), chained["continues"].to_list())
     keys = [(first[claim], year) for claim, year in zip(chained["claim_id"], chained["_year"], strict=True)]
     number = {key: i for i, key in enumerate(dict.fromkeys(keys))}

@@ -274,7 +274,7 @@ def _parts(
     count = 1
     if limit is not None:
         rows = int(scan_table(files.claims, "claims").frame.select(pl.len()).collect().item())
-        room = max(limit - people.accepted.estimated_size() * 3, limit // 4)
+        room = max(limit - int(people.accepted.estimated_size()) * 3, limit // 4)
         count = max(1, -(-rows * BYTES_A_CLAIM // room))
     if count == 1:
         return [lambda: (files.claims, people, spells, opening)]
@@ -306,9 +306,7 @@ def _parts(
     return [part(k) for k in range(len(bounds) + 1)]
 
 
-def _opening_here(
-    opening: pl.DataFrame | None, here: pl.Series, k: int, units: pl.DataFrame
-) -> pl.DataFrame | None:
+def _opening_here(opening: pl.DataFrame | None, here: pl.Series, k: int, units: pl.DataFrame) -> pl.DataFrame | None:
     """Give the opening of a part; people that nobody knows go with the first."""
     if opening is None:
         return None

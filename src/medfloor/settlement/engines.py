@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -39,8 +40,9 @@ FEW_AT_FIRST = 5_000
 class Outcome:
     """Be what an engine gives: payments (tiers, n), what stays inside the scope (n), the basic deductible (n), in fen.
 
-    `trace` has TRACE_COLUMNS for each claim and step, rows of claim i from trace_start[i]; empty where none was asked.
-    `closing` has the accumulators of every person-year that the batch or the opening touched; None where none were asked.
+    `trace` has TRACE_COLUMNS for each claim and step, rows of claim i from trace_start[i]; empty where none was
+    asked. `closing` has the accumulators of every person-year that the batch or the opening touched; None where none
+    were asked.
     """
 
     pay: Ints
@@ -62,8 +64,8 @@ def run(
 ) -> Outcome:
     """Settle a batch. `opening` is in the inside form of `balance`; `threads` share the unit-years.
 
-    `auto` takes the kernel, but the reference for a few claims, which it settles sooner than compiled code is loaded (or,
-    at first use, compiled). Both give the same.
+    `auto` takes the kernel, but the reference for a few claims, which it settles sooner than compiled code is loaded
+    (or, at first use, compiled). Both give the same.
     """
     if engine == "auto":
         engine = "reference" if batch.height <= (FEW if is_compiled() else FEW_AT_FIRST) else "kernel"
@@ -84,7 +86,8 @@ def _basic(layout: Layout) -> int:
 def _looks_outside(batch: Batch) -> bool:
     """Say whether any rule looks at the pools outside the scope, or at the total."""
     return any(
-        rules.ceilings or any(step.floor_bp or set(step.base) - {"in_scope", "referral_share", "set_aside"} for step in rules.steps)
+        rules.ceilings
+        or any(step.floor_bp or set(step.base) - {"in_scope", "referral_share", "set_aside"} for step in rules.steps)
         for rules in batch.rules
     )
 
@@ -93,8 +96,12 @@ def _run_kernel(batch: Batch, opening: pl.DataFrame | None, trace: bool, closing
     layout, profiles, n = batch.law.layout, batch.profiles, batch.height
     carry = closing or opening is not None
     segments = batch.segments
-    account_start, account = _account(batch, opening) if carry else (np.zeros(1, np.int64), np.zeros((0, len(layout.names)), np.int64))
-    stay_of, stay_ids, last_of = _stays_followed(batch, account_start) if closing else (batch.stay_of, batch.stay_first, None)
+    account_start, account = (
+        _account(batch, opening) if carry else (np.zeros(1, np.int64), np.zeros((0, len(layout.names)), np.int64))
+    )
+    stay_of, stay_ids, last_of = (
+        _stays_followed(batch, account_start) if closing else (batch.stay_of, batch.stay_first, None)
+    )
     stays = np.zeros((max(1, len(stay_ids)), max(1, len(layout.stay_tiers)), len(STAY_COLUMNS)), np.int64)
     if opening is not None and layout.stay_tiers and len(stay_ids):
         _open_stays(batch, opening, stays)
@@ -113,10 +120,12 @@ def _run_kernel(batch: Batch, opening: pl.DataFrame | None, trace: bool, closing
     own = np.empty(n, np.int64)
     deductible = np.empty(n, np.int64)
     arguments = (
-        segments.start, batch.profile, batch.frame["in_scope_fen"].to_numpy(), outside, np.ascontiguousarray(batch.amounts), members,
+        segments.start, batch.profile, batch.frame["in_scope_fen"].to_numpy(), outside,
+        np.ascontiguousarray(batch.amounts), members,
         stay_of, profiles.first, profiles.steps, profiles.brackets, profiles.pots, profiles.repeats,
         profiles.rounding, profiles.ceilings, profiles.ceiling_rows, np.array(layout.initial, np.int64),
-        np.array(layout.shared, bool), account_start, account, stays, most, _basic(layout), trace_start, traced, pay, own,
+        np.array(layout.shared, bool), account_start, account, stays, most, _basic(layout), trace_start, traced, pay,
+        own,
         deductible,
     )  # fmt: skip
     _in_threads(segments.start, arguments, threads)
@@ -133,7 +142,7 @@ def _in_threads(start: Ints, arguments: tuple[Any, ...], threads: int) -> None:
         return
     cuts = np.searchsorted(start, np.linspace(0, start[-1], max(1, threads) + 1)[1:-1]).tolist()
     edges = [0, *cuts, count]
-    ranges = [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    ranges = [(a, b) for a, b in pairwise(edges) if b > a]
     if len(ranges) == 1:
         settle_segments(0, count, *arguments)
         return
@@ -147,7 +156,9 @@ def _account(batch: Batch, opening: pl.DataFrame | None) -> tuple[Ints, Ints]:
     layout, register, segments = batch.law.layout, batch.register, batch.segments
     sizes = np.diff(register.unit_first)[segments.unit]
     start = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    account = np.tile(np.array(layout.initial, np.int64), (int(start[-1]), 1)).reshape(int(start[-1]), len(layout.names))
+    account = np.tile(np.array(layout.initial, np.int64), (int(start[-1]), 1)).reshape(
+        int(start[-1]), len(layout.names)
+    )
     if opening is not None and opening.height:
         rows = _account_rows(batch, start).join(
             opening.with_row_index("_from"), on=["person_id", "benefit_year"], how="inner"
@@ -176,11 +187,10 @@ def _account_rows(batch: Batch, start: Ints) -> pl.DataFrame:
 def _stays_followed(
     batch: Batch, account_start: Ints
 ) -> tuple[npt.NDArray[np.int32], tuple[str, ...], npt.NDArray[np.int64] | None]:
-    """Follow, beside the stays that are continued here, the last stay of each person-year: a later file may continue it.
+    """Follow the stays that are continued here, and the last of each person-year: a later file may continue it.
 
     Gives stay_of, the names of the stays, and for each account row the claim that was its last stay (-1 = none).
     """
-    layout = batch.law.layout
     stay_of = batch.stay_of.copy() if len(batch.stay_of) else np.full(batch.height, -1, np.int32)
     names = list(batch.stay_first)
     admits = np.array([any(s.deductible_per == "admission" for s in rules.steps) for rules in batch.rules], bool)
@@ -204,7 +214,8 @@ def _open_stays(batch: Batch, opening: pl.DataFrame, stays: Ints) -> None:
     if not len(chained):
         return
     asked = batch.frame[chained].select(
-        "person_id", pl.col("_year").alias("benefit_year"), pl.Series("last_stay", [batch.stay_first[i] for i in batch.stay_of[chained]]),
+        "person_id", pl.col("_year").alias("benefit_year"),
+        pl.Series("last_stay", [batch.stay_first[i] for i in batch.stay_of[chained]]),
         pl.Series("_slot", batch.stay_of[chained]),
     )  # fmt: skip
     found = asked.join(opening, on=["person_id", "benefit_year", "last_stay"], how="inner").unique("_slot")
@@ -223,7 +234,7 @@ def _closing(
     stay_names: Sequence[str],
     last_of: npt.NDArray[np.int64] | None,
 ) -> pl.DataFrame:
-    """Write the account rows as accumulators: those with a claim or an opening; untouched openings go on as they were."""
+    """Write the account rows that a claim or an opening touched; other openings go on as they were."""
     layout = batch.law.layout
     rows = _account_rows(batch, account_start)
     touched = np.zeros(rows.height, bool)
@@ -316,7 +327,9 @@ def _run_reference(batch: Batch, opening: pl.DataFrame | None, trace: bool, clos
             if last in where:
                 last_of[row] = where[last]
                 first = book.first_of[last]
-                stays_after.append((row, {t: book.stays[t, first] for t in layout.stay_tiers if (t, first) in book.stays}))
+                stays_after.append(
+                    (row, {t: book.stays[t, first] for t in layout.stay_tiers if (t, first) in book.stays})
+                )
     frame = None
     if closing:
         slots = np.zeros((max(1, len(stays_after)), max(1, len(layout.stay_tiers)), len(STAY_COLUMNS)), np.int64)
@@ -386,7 +399,11 @@ def _stay_rows(opening: pl.DataFrame | None) -> dict[tuple[str, int], dict[str, 
 
 
 def _open_account(
-    layout: Layout, account: Ints, members: Sequence[tuple[int, str]], stays: dict[tuple[str, int], dict[str, Any]], year: int
+    layout: Layout,
+    account: Ints,
+    members: Sequence[tuple[int, str]],
+    stays: dict[tuple[str, int], dict[str, Any]],
+    year: int,
 ) -> Account:
     book = Account()
     for row, name in members:
@@ -402,7 +419,9 @@ def _open_account(
                 if stay[f"{tier}_stay_admission"] > 0:
                     values = [stay[f"{tier}_stay_{field}"] for field in STAY_FIELDS]
                     level = tables.FACILITY_LEVELS[values[5]]
-                    book.stays[tier, stay["last_stay"]] = Stay(values[0], values[1], bool(values[2]), values[3], values[4], level)
+                    book.stays[tier, stay["last_stay"]] = Stay(
+                        values[0], values[1], bool(values[2]), values[3], values[4], level
+                    )
             book.first_of[stay["last_stay"]] = stay["last_stay"]
     return book
 

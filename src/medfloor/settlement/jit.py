@@ -21,8 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def cache_folder() -> Path | None:
     """Give a folder of the user's own for compiled code, made if needed, or None where there is none.
 
-    NUMBA_CACHE_DIR wins; then XDG_CACHE_HOME or ~/.cache; then a private folder under the system's temporary one. Its name
-    ends in a digest of the sources, because numba does not notice when a constant of another module changes.
+    NUMBA_CACHE_DIR wins; then XDG_CACHE_HOME or ~/.cache; then a private folder under the system's temporary one. Its
+    name ends in a digest of the sources, because numba does not notice when a constant of another module changes.
     """
     homes = [
         os.environ.get("NUMBA_CACHE_DIR"),
@@ -69,10 +69,11 @@ KINDS = "int: n; read-only arrays r1 r2 (int64), p1 (int32), b1 (bool); arrays w
 def compiled(signature: str, gives: str = "void", counted: bool = True) -> Callable[[F], F]:
     """Compile a function that releases the GIL, for one signature (see KINDS); its plain twin stays at `.py_func`.
 
-    One signature means one compilation: a read-only array and a writable one would otherwise be compiled apart. Numba is
-    imported here, after the cache folder was named. Integers wrap silently and indexes are not checked in compiled code,
-    so callers validate amounts and shapes first. A function that allocates nothing is compiled with `counted=False`: without
-    reference counts on the arrays that it hands to smaller functions, which took a third of the kernel's time.
+    One signature means one compilation: a read-only array and a writable one would otherwise be compiled apart. Numba
+    is imported here, after the cache folder was named. Integers wrap silently and indexes are not checked in compiled
+    code, so callers validate amounts and shapes first. A function that allocates nothing is compiled with
+    `counted=False`: without reference counts on the arrays that it hands to smaller functions, which took a third of
+    the kernel's time.
     """
     import numba
     from numba import types
@@ -86,7 +87,8 @@ def compiled(signature: str, gives: str = "void", counted: bool = True) -> Calla
     made = kind(gives)(*(kind(token) for token in signature.split()))
 
     def compile_it(function: F) -> F:
-        ready: F = numba.njit(made, nogil=True, cache=_FOLDER is not None, error_model="numpy", _nrt=counted)(function)
+        options: dict[str, Any] = {"nogil": True, "cache": _FOLDER is not None, "error_model": "numpy", "_nrt": counted}
+        ready: F = numba.njit(made, **options)(function)
         return ready
 
     return compile_it
@@ -96,5 +98,6 @@ def inlined(function: F) -> F:
     """Compile a small function that compiled ones call, without reference counts: it allocates nothing."""
     import numba
 
-    made: F = numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+    made: F = numba.njit(**options)(function)
     return made

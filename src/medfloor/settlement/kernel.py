@@ -7,6 +7,8 @@ independent, so threads take ranges of them. Amounts are int64 fen; callers have
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from medfloor.money import MAX_FEN
@@ -20,6 +22,9 @@ from medfloor.settlement.jit import compiled, inlined
     ADMISSIONS, ADMISSIONS_LEVEL, STAY, LEVEL, DED_SHARED, COUNTER_SHARED, ODD,
 ) = range(len(STEP_COLUMNS))  # fmt: skip
 
+Column = Any
+"""An array as compiled code sees it; shapes and types are in the docstring of `settle_segments`."""
+
 HALF = 5_000
 WHOLE = 10_000
 IN_SCOPE, REFERRAL_SHARE, SET_ASIDE = 0, 1, 2
@@ -29,7 +34,7 @@ IN_SCOPE, REFERRAL_SHARE, SET_ASIDE = 0, 1, 2
 def _rounded(value: int, mode: int, unit: int) -> int:
     """Round fen times bp to fen; the twin of money.round_fen."""
     if mode == 0 and unit == 1:
-        return np.int64(np.uint64(value + HALF) // np.uint64(WHOLE))
+        return int(np.uint64(value + HALF) // np.uint64(WHOLE))
     step = WHOLE * unit
     whole = value // step
     rest = value - whole * step
@@ -44,12 +49,13 @@ def _rounded(value: int, mode: int, unit: int) -> int:
 
 
 @inlined
-def _worth(brackets: np.ndarray, start: int, count: int, position: int) -> int:
+def _worth(brackets: Column, start: int, count: int, position: int) -> int:
     """Give the schedule's value at a position, in fen times bp."""
     row = start
     while row + 1 < start + count and brackets[row + 1, 0] <= position:
         row += 1
-    return brackets[row, 1] + (position - brackets[row, 0]) * brackets[row, 2]
+    worth: int = brackets[row, 1] + (position - brackets[row, 0]) * brackets[row, 2]
+    return worth
 
 
 @inlined
@@ -60,7 +66,7 @@ def _share_of(amount: int, share_bp: int) -> int:
 
 
 @inlined
-def _column_or(columns: np.ndarray, column: int, factor: int, fen: int, claim: int) -> int:
+def _column_or(columns: Column, column: int, factor: int, fen: int, claim: int) -> int:
     """Give the claim's own value of an amount where its column has one (-1 = empty)."""
     if column >= 0 and columns[column, claim] >= 0:
         return _share_of(columns[column, claim], factor)
@@ -68,14 +74,14 @@ def _column_or(columns: np.ndarray, column: int, factor: int, fen: int, claim: i
 
 
 @inlined
-def _reaching(row: np.ndarray, pool: np.ndarray, mode: int, unit: int) -> tuple[int, int]:
+def _reaching(row: Column, pool: Column, mode: int, unit: int) -> tuple[int, int]:
     """Scope: move the first share into its own pool. Gives it, and the base, what reaches the tier."""
-    share = np.int64(0)
+    share = 0
     if row[SHARE_BP] > 0 and row[PAYS] == 0:
         share = min(pool[IN_SCOPE], _rounded(pool[IN_SCOPE] * row[SHARE_BP], mode, unit))
         pool[IN_SCOPE] -= share
         pool[REFERRAL_SHARE] += share
-    base = np.int64(0)
+    base = 0
     digits = row[BASE]
     for _ in range(row[BASE_COUNT]):
         base += pool[digits & 7]
@@ -84,8 +90,8 @@ def _reaching(row: np.ndarray, pool: np.ndarray, mode: int, unit: int) -> tuple[
 
 
 @inlined
-def _borne_in_year(row: np.ndarray, owner: np.ndarray, full: int, base: int) -> tuple[int, int]:
-    """Bear a deductible once in the year. Gives its full amount (the first claim's, where the law fixes it) and the part."""
+def _borne_in_year(row: Column, owner: Column, full: int, base: int) -> tuple[int, int]:
+    """Bear a deductible once in the year. Gives its full amount (the first claim's, where fixed) and the part."""
     if row[DED_SET] >= 0:
         if owner[row[DED_SET]] < 0:
             owner[row[DED_SET]] = full
@@ -97,9 +103,9 @@ def _borne_in_year(row: np.ndarray, owner: np.ndarray, full: int, base: int) -> 
 
 @inlined
 def _borne_by_stay(
-    row: np.ndarray, repeats: np.ndarray, mine: np.ndarray, stays: np.ndarray, slot: int, full: int, base: int
+    row: Column, repeats: Column, mine: Column, stays: Column, slot: int, full: int, base: int
 ) -> tuple[int, int]:
-    """Bear the deductible of a stay: less on later admissions; a transfer goes on with its stay (row `slot`, -1 = none)."""
+    """Bear the deductible of a stay: less on later admissions; a transfer goes on with its stay (-1 = none)."""
     which = row[STAY]
     continued = slot >= 0 and stays[slot, which, 0] == 1 and row[TRANSFER] != 2
     if continued:
@@ -140,7 +146,7 @@ def _borne_by_stay(
 
 
 @inlined
-def _least(row: np.ndarray, total: int, borne: int, scope: int, mode: int, unit: int) -> int:
+def _least(row: Column, total: int, borne: int, scope: int, mode: int, unit: int) -> int:
     """Give the floor under the payment."""
     of = total
     if row[FLOOR_OF] == 1:
@@ -151,9 +157,9 @@ def _least(row: np.ndarray, total: int, borne: int, scope: int, mode: int, unit:
 
 
 @inlined
-def _left(row: np.ndarray, pots: np.ndarray, columns: np.ndarray, home: np.ndarray, mine: np.ndarray, claim: int) -> int:
+def _left(row: Column, pots: Column, columns: Column, home: Column, mine: Column, claim: int) -> int:
     """Give what the claim's own cap and every pot still allow; -1 where nothing limits."""
-    left = np.int64(-1)
+    left = -1
     cap = _column_or(columns, row[CAP_COLUMN], row[CAP_FACTOR], row[CAP_FEN], claim)
     if cap >= 0:
         left = cap
@@ -167,7 +173,7 @@ def _left(row: np.ndarray, pots: np.ndarray, columns: np.ndarray, home: np.ndarr
 
 
 @inlined
-def _take(row: np.ndarray, pool: np.ndarray, taken: np.ndarray, at: int, paid: int) -> None:
+def _take(row: Column, pool: Column, taken: Column, at: int, paid: int) -> None:
     """Take a payment out of the pools of the base, in its order."""
     digits = row[BASE]
     for k in range(6):
@@ -182,7 +188,7 @@ def _take(row: np.ndarray, pool: np.ndarray, taken: np.ndarray, at: int, paid: i
 
 
 @inlined
-def _set_aside(pool: np.ndarray, amount: int) -> None:
+def _set_aside(pool: Column, amount: int) -> None:
     """Move what later tiers must not see out of the scope's pool."""
     part = min(amount, pool[IN_SCOPE])
     pool[IN_SCOPE] -= part
@@ -191,10 +197,10 @@ def _set_aside(pool: np.ndarray, amount: int) -> None:
 
 @inlined
 def _give_back(
-    limit: int, order: np.ndarray, step_from: int, step_to: int, steps: np.ndarray, pots: np.ndarray, home: np.ndarray,
-    mine: np.ndarray, paid_by: np.ndarray, taken: np.ndarray, pool: np.ndarray,
+    limit: int, order: Column, step_from: int, step_to: int, steps: Column, pots: Column, home: Column,
+    mine: Column, paid_by: Column, taken: Column, pool: Column,
 ) -> None:  # fmt: skip
-    """Bring the sum of payments under a ceiling; `order` names, behind the share, the steps in the order of giving back."""
+    """Bring the payments under a ceiling; `order` has, behind the share, the steps in the order of giving back."""
     excess = -limit
     for n in range(step_to - step_from):
         excess += paid_by[n]
@@ -221,8 +227,8 @@ def _give_back(
 
 @inlined
 def _open(
-    segment: int, carried: bool, rows: int, initial: np.ndarray, shared: np.ndarray, any_shared: bool,
-    account_start: np.ndarray, account: np.ndarray, used: np.ndarray,
+    segment: int, carried: bool, rows: int, initial: Column, shared: Column, any_shared: bool,
+    account_start: Column, account: Column, used: Column,
 ) -> None:  # fmt: skip
     """Begin a unit-year: nothing used, or what was carried over. Row 0 is the household, rows from 1 on its members."""
     for c in range(initial.shape[0]):
@@ -242,42 +248,43 @@ def _open(
 def settle_segments(
     segment_from: int,
     segment_to: int,
-    segment_start: np.ndarray,
-    profile: np.ndarray,
-    in_scope: np.ndarray,
-    outside: np.ndarray,
-    columns: np.ndarray,
-    member: np.ndarray,
-    stay_of: np.ndarray,
-    first: np.ndarray,
-    steps: np.ndarray,
-    brackets: np.ndarray,
-    pots: np.ndarray,
-    repeats: np.ndarray,
-    rounding: np.ndarray,
-    ceilings: np.ndarray,
-    ceiling_rows: np.ndarray,
-    initial: np.ndarray,
-    shared: np.ndarray,
-    account_start: np.ndarray,
-    account: np.ndarray,
-    stays: np.ndarray,
+    segment_start: Column,
+    profile: Column,
+    in_scope: Column,
+    outside: Column,
+    columns: Column,
+    member: Column,
+    stay_of: Column,
+    first: Column,
+    steps: Column,
+    brackets: Column,
+    pots: Column,
+    repeats: Column,
+    rounding: Column,
+    ceilings: Column,
+    ceiling_rows: Column,
+    initial: Column,
+    shared: Column,
+    account_start: Column,
+    account: Column,
+    stays: Column,
     members_most: int,
     basic: int,
-    trace_start: np.ndarray,
-    trace: np.ndarray,
-    pay: np.ndarray,
-    own_in_scope: np.ndarray,
-    deductible_out: np.ndarray,
+    trace_start: Column,
+    trace: Column,
+    pay: Column,
+    own_in_scope: Column,
+    deductible_out: Column,
 ) -> None:
     """Settle the segments from `segment_from` up to `segment_to`.
 
     Shapes, for n claims, s segments, t tiers, c counters, k input columns: segment_start (s+1); profile, in_scope,
-    own_in_scope, deductible_out (n); outside (3, n) or (3, 0) where no tier looks outside the scope; columns (k, n), -1
-    = empty; member (n) or (0) where every segment is one person; stay_of (n) or (0): the row of `stays` that the claim
-    belongs to, -1 = none of interest; pay (t, n); account (rows, c) with the rows of segment i from account_start[i] to
-    account_start[i+1], or (0, c) where nothing is carried; stays (rows, stay tiers, 7); trace (rows, 10) with the rows of
-    claim i from trace_start[i], or (0, 10). `basic` is the tier whose deductible is reported. Outputs are written whole for every claim of the range.
+    own_in_scope, deductible_out (n); outside (3, n) or (3, 0) where no tier looks outside the scope; columns (k, n),
+    -1 = empty; member (n) or (0) where every segment is one person; stay_of (n) or (0): the row of `stays` that the
+    claim belongs to, -1 = none of interest; pay (t, n); account (rows, c) with the rows of segment i from
+    account_start[i] to account_start[i+1], or (0, c) where nothing is carried; stays (rows, stay tiers, 7); trace
+    (rows, 10) with the rows of claim i from trace_start[i], or (0, 10). `basic` is the tier whose deductible is
+    reported. Outputs are written whole for every claim of the range.
     """
     used = np.empty((members_most + 1, initial.shape[0]), np.int64)
     pool = np.zeros(len(POOLS), np.int64)
@@ -296,37 +303,37 @@ def settle_segments(
 def _settle(
     segment_from: int,
     segment_to: int,
-    segment_start: np.ndarray,
-    profile: np.ndarray,
-    in_scope: np.ndarray,
-    outside: np.ndarray,
-    columns: np.ndarray,
-    member: np.ndarray,
-    stay_of: np.ndarray,
-    first: np.ndarray,
-    steps: np.ndarray,
-    brackets: np.ndarray,
-    pots: np.ndarray,
-    repeats: np.ndarray,
-    rounding: np.ndarray,
-    ceilings: np.ndarray,
-    ceiling_rows: np.ndarray,
-    initial: np.ndarray,
-    shared: np.ndarray,
-    account_start: np.ndarray,
-    account: np.ndarray,
-    stays: np.ndarray,
+    segment_start: Column,
+    profile: Column,
+    in_scope: Column,
+    outside: Column,
+    columns: Column,
+    member: Column,
+    stay_of: Column,
+    first: Column,
+    steps: Column,
+    brackets: Column,
+    pots: Column,
+    repeats: Column,
+    rounding: Column,
+    ceilings: Column,
+    ceiling_rows: Column,
+    initial: Column,
+    shared: Column,
+    account_start: Column,
+    account: Column,
+    stays: Column,
     members_most: int,
     basic: int,
-    trace_start: np.ndarray,
-    trace: np.ndarray,
-    pay: np.ndarray,
-    own_in_scope: np.ndarray,
-    deductible_out: np.ndarray,
-    used: np.ndarray,
-    pool: np.ndarray,
-    taken: np.ndarray,
-    paid_by: np.ndarray,
+    trace_start: Column,
+    trace: Column,
+    pay: Column,
+    own_in_scope: Column,
+    deductible_out: Column,
+    used: Column,
+    pool: Column,
+    taken: Column,
+    paid_by: Column,
 ) -> None:
     """Do what `settle_segments` says, with scratch space: `used` (members + 1, c), pool, taken and paid_by."""
     look_outside = outside.shape[1] > 0
@@ -339,11 +346,11 @@ def _settle(
         any_shared = any_shared or shared[c]
     home = used[0]
     for segment in range(segment_from, segment_to):
-        rows = np.int64(1)
+        rows = 1
         if carried:
             rows = account_start[segment + 1] - account_start[segment]
         elif many:
-            rows = np.int64(members_most)
+            rows = members_most
         _open(segment, carried, rows, initial, shared, any_shared, account_start, account, used)
 
         for i in range(segment_start[segment], segment_start[segment + 1]):
@@ -361,11 +368,11 @@ def _settle(
             mode, unit = rounding[p, 0], rounding[p, 1]
             step_from, step_to = first[p], first[p + 1]
             capped = ceilings[p, 1] > ceilings[p, 0]
-            borne_out = np.int64(0)
+            borne_out = 0
             for s in range(step_from, step_to):
                 row = steps[s]
                 at = s - step_from
-                share = np.int64(0)
+                share = 0
                 base = pool[IN_SCOPE]
                 if row[ODD]:
                     share, base = _reaching(row, pool, mode, unit)
@@ -377,22 +384,22 @@ def _settle(
                         trace[line, 0], trace[line, 1], trace[line, 8] = base, share, -1
                     continue
 
-                full = np.int64(0)
-                borne = np.int64(0)
-                start = np.int64(0)
+                full = 0
+                borne = 0
+                start = 0
                 end = base
-                due = np.int64(0)
-                slot = np.int64(-1)
+                due = 0
+                slot = -1
                 if row[PAYS] == 2:
                     if row[GIVEN] >= 0 and columns[row[GIVEN], i] > 0:
                         due = min(base, columns[row[GIVEN], i])
                 else:
-                    origin = np.int64(0)
+                    origin = 0
                     full = row[DED_FEN]
                     if row[DED_COLUMN] >= 0:
                         full = _column_or(columns, row[DED_COLUMN], row[DED_FACTOR], row[DED_FEN], i)
                     whose = home if row[COUNTER_SHARED] else mine
-                    reached = np.int64(0)
+                    reached = 0
                     if row[PER_YEAR]:
                         reached = whose[row[COUNTER]]
                     if row[DED_PER] == DED_CURVE:
@@ -414,7 +421,7 @@ def _settle(
                     else:
                         if row[DED_PER] == DED_ADMISSION:
                             if follow:
-                                slot = np.int64(stay_of[i])
+                                slot = stay_of[i]
                             full, borne = _borne_by_stay(row, repeats, mine, stays, slot, full, base)
                         elif row[DED_PER] == DED_YEAR:
                             full, borne = _borne_in_year(row, home if row[DED_SHARED] else mine, full, base)
@@ -427,7 +434,7 @@ def _settle(
                             whose[row[COUNTER]] = reached + (base if row[ABSOLUTE] else base - borne)
                     if end > start:
                         b, count = row[BRACKET_START], row[BRACKET_COUNT]
-                        rest = np.int64(0)
+                        rest = 0
                         if origin > 0:
                             rest = _worth(brackets, b, count, origin)
                         due = _rounded(_worth(brackets, b, count, end) - rest, mode, unit)
@@ -438,7 +445,7 @@ def _settle(
                     due = min(due, base)
 
                 paid = due
-                left = np.int64(-1)
+                left = -1
                 if due > 0 or traced:
                     left = _left(row, pots, columns, home, mine, i)
                     if left >= 0 and left < due:

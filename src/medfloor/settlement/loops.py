@@ -16,6 +16,7 @@ LONG = 5_000
 
 @compiled("p1 r1", gives="bool")
 def is_sorted(unit: np.ndarray, key: np.ndarray) -> bool:
+    """Say whether the rows are sorted by unit, then key."""
     for i in range(1, unit.shape[0]):
         if unit[i] < unit[i - 1] or (unit[i] == unit[i - 1] and key[i] < key[i - 1]):
             return False
@@ -24,7 +25,7 @@ def is_sorted(unit: np.ndarray, key: np.ndarray) -> bool:
 
 @compiled("p1 r1 n w1 w1", counted=False)
 def bucket_sort(unit: np.ndarray, key: np.ndarray, units: int, fill: np.ndarray, order: np.ndarray) -> None:
-    """Count, scatter by unit, and sort each unit's few claims by insertion (stable). `fill` is scratch, units + 1 zeros.
+    """Count, scatter by unit, and sort each unit's few claims by insertion; `fill` is scratch, units + 1 zeros.
 
     Key and row travel in one number while they fit, so that sorting touches one stretch of memory.
     """

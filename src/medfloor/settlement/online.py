@@ -1,7 +1,7 @@
 """Settle one claim at the counter: in process, with the person's accumulators, in microseconds.
 
-`Desk` holds a policy made ready. The law for each kind of claim is resolved once and kept; a settlement is then a call of
-the kernel on one row.
+`Desk` holds a policy made ready. The law for each kind of claim is resolved once and kept; a settlement is then a
+call of the kernel on one row.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Desk:
     >>> from datetime import date
     >>> desk = Desk.of("cn/beijing")
     >>> visit = Visit("inpatient", "3", date(2024, 3, 1), date(2024, 3, 10), date(2024, 3, 10), total_fen=15_000_000)
-    >>> desk.settle(visit, Person("p1", "h1"), [], in_scope_fen=13_000_000, off_catalogue_fen=2_000_000).pay_fen["basic"]
+    >>> answer = desk.settle(visit, Person("p1", "h1"), [], in_scope_fen=13_000_000, off_catalogue_fen=2_000_000)
+    >>> answer.pay_fen["basic"]
     9652500
     """
 
@@ -128,7 +129,8 @@ class Desk:
     def _rules(self, version: int, facts: Facts) -> tuple[Rules, Profiles]:
         """Give the law for these facts; what was resolved before is kept."""
         key = (
-            version, facts.care_type, facts.facility_level, facts.area, facts.referral, facts.scheme, facts.insured_class,
+            version, facts.care_type, facts.facility_level, facts.area, facts.referral, facts.scheme,
+            facts.insured_class,
             facts.residence, facts.sex, facts.family_doctor, facts.benefit_year,
             _band(facts.age, self.law.dimensions.age),
             _band(facts.continuous_years, self.law.dimensions.continuous_years),

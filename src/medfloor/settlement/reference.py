@@ -56,8 +56,8 @@ class Stay:
 class Account:
     """Be what has been used so far in the benefit year: counters by (owner, name), and the stays by claim.
 
-    The owner is a person_id, or "" for the household. Counter names are those of `policy.compile.layout_of`. `stays` are
-    kept by tier and by the first claim of the stay; `first_of` leads from any claim of a stay to its first.
+    The owner is a person_id, or "" for the household. Counter names are those of `policy.compile.layout_of`. `stays`
+    are kept by tier and by the first claim of the stay; `first_of` leads from any claim of a stay to its first.
     """
 
     used: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -221,8 +221,8 @@ def _deductible_and_position(
 ) -> tuple[int, int, int, int]:
     """Give the full deductible, what of it falls on this claim, and where the claim begins and ends on the axis.
 
-    The axis is the schedule's: zero for a schedule over the claim, the year's counter for one over the year. Brackets on
-    the excess count what is above the deductible, brackets on the absolute burden count the deductible too.
+    The axis is the schedule's: zero for a schedule over the claim, the year's counter for one over the year. Brackets
+    on the excess count what is above the deductible, brackets on the absolute burden count the deductible too.
     """
     amount = amount_fen(step.deductible, claim)
     reached = account.get(owner, f"counter_{step.counter}_reached") if step.per_year else 0

@@ -1,7 +1,7 @@
 """Settle again after statuses were corrected: who is owed (应补), and who owes (应退).
 
-A backdated recognition changes what past claims should have been paid. The same claims are settled under the statuses as
-they were and as they are now; what differs is listed claim by claim and person by person.
+A backdated recognition changes what past claims should have been paid. The same claims are settled under the statuses
+as they were and as they are now; what differs is listed claim by claim and person by person.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from medfloor.settlement.settle import Settlements, Table, law_of, settle
 class Resettlement:
     """Be the outcome: `claims` one row a claim that changed, `people` one row a person-year, money in fen.
 
-    claims: person_id, benefit_year, claim_id, settled_date, per tier `pay_<tier>_before_fen`, `_after_fen`, the same for
-    pay_total, difference_fen (positive: owed to the person) and direction (owed, owes). people: person_id, benefit_year,
-    claims, before_fen, after_fen, difference_fen, direction.
+    claims: person_id, benefit_year, claim_id, settled_date, per tier `pay_<tier>_before_fen`, `_after_fen`, the same
+    for pay_total, difference_fen (positive: owed to the person) and direction (owed, owes). people: person_id,
+    benefit_year, claims, before_fen, after_fen, difference_fen, direction.
     """
 
     claims: pl.DataFrame

@@ -77,7 +77,16 @@ def national_table(fen: pl.DataFrame, tiers: tuple[str, ...]) -> pl.DataFrame:
         mine = [pl.col(f"pay_{t}_fen") for t in tiers if NATIONAL_FUNDS.get(t, "othfund_pay") == field]
         return (pl.sum_horizontal(mine) if mine else zero).alias(f"{field}_fen")
 
-    contract = {*_INSIDE, "claim_id", "person_id", "benefit_year", "sequence", "settled_date", "total_fen", "in_scope_fen"}
+    contract = {
+        *_INSIDE,
+        "claim_id",
+        "person_id",
+        "benefit_year",
+        "sequence",
+        "settled_date",
+        "total_fen",
+        "in_scope_fen",
+    }
     sums = {"pay_total_fen", "own_in_scope_fen", "own_outside_fen", "own_total_fen", "deductible_fen"}
     pays = {f"pay_{tier}_fen" for tier in tiers}
     carried = [n for n in fen.columns if n not in contract | sums | pays and not n.startswith("_")]

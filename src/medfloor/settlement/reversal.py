@@ -42,10 +42,16 @@ class Worlds:
             "claim_id",
             "settled_date",
             pl.col("start_date").alias("_start"),
-            *(name for name in self.reversals.columns if name in self.removed.columns and name not in _OWN and name not in money),
+            *(
+                name
+                for name in self.reversals.columns
+                if name in self.removed.columns and name not in _OWN and name not in money
+            ),
         )
         undone = self.removed.with_columns(-pl.col(name) for name in money).rename({"claim_id": "_of"})
-        undone = undone.drop((name for name in own.columns if name != "_of"), strict=False).join(own, on="_of", how="inner")
+        undone = undone.drop((name for name in own.columns if name != "_of"), strict=False).join(
+            own, on="_of", how="inner"
+        )
         return pl.concat([self.removed, undone.select(self.removed.columns)])
 
     def differences(self, final: pl.DataFrame) -> pl.DataFrame:
@@ -57,8 +63,8 @@ def differences_between(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFra
     """Compare two settlement tables in fen claim by claim.
 
     Gives one row a claim and tier that changed: claim_id, person_id, benefit_year, tier, before_fen, after_fen,
-    difference_fen (positive: the fund owes the person, 应补; negative: the person owes, 应退), and one row a claim with tier
-    `total`. Claims that only one of the two has are left out.
+    difference_fen (positive: the fund owes the person, 应补; negative: the person owes, 应退), and one row a claim with
+    tier `total`. Claims that only one of the two has are left out.
     """
     tiers = [n for n in after.columns if n.startswith("pay_") and n.endswith("_fen") and n != "pay_total_fen"]
     tiers.append("pay_total_fen")
@@ -74,7 +80,9 @@ def differences_between(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFra
     return (
         pl.concat(lists)
         .with_columns((pl.col("after_fen") - pl.col("before_fen")).alias("difference_fen"))
-        .select("person_id", "benefit_year", "claim_id", "settled_date", "tier", "before_fen", "after_fen", "difference_fen")
+        .select(
+            "person_id", "benefit_year", "claim_id", "settled_date", "tier", "before_fen", "after_fen", "difference_fen"
+        )
         .sort("person_id", "benefit_year", "settled_date", "claim_id", "tier")
     )
 
@@ -117,7 +125,14 @@ def _reversals_before(busy: pl.DataFrame, back: pl.DataFrame) -> npt.NDArray[np.
     events = pl.concat(
         [
             busy.select("_segment", "settled_date", "start_date", "claim_id", pl.lit(0).alias("_is"), "_at"),
-            back.select("_segment", "settled_date", "start_date", "claim_id", pl.lit(1).alias("_is"), pl.lit(-1).cast(pl.Int64).alias("_at")),
+            back.select(
+                "_segment",
+                "settled_date",
+                "start_date",
+                "claim_id",
+                pl.lit(1).alias("_is"),
+                pl.lit(-1).cast(pl.Int64).alias("_at"),
+            ),
         ]
     ).sort("_segment", "settled_date", "start_date", "claim_id")
     events = events.with_columns(pl.col("_is").cum_sum().over("_segment").alias("_seen"))

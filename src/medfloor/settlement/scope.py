@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medfloor import tables
+from medfloor.errors import PolicyError
 from medfloor.periods import Span, age_on, benefit_year
 from medfloor.policy.compile import CODED, Dimensions
 from medfloor.policy.load import PolicySet
@@ -23,7 +24,7 @@ from medfloor.policy.model import Policy, StatusDay
 from medfloor.policy.resolve import Facts, fits
 
 Ints = npt.NDArray[np.int64]
-UNKNOWN_AGE = -1
+ALWAYS = Span(date.min, date.max)
 FAR = 2_932_896  # 9999-12-31 in days since 1970
 DAWN = -719_162  # 0001-01-01
 
@@ -39,7 +40,7 @@ class Person:
     scheme: str = "resident"
     residence: str | None = None
     insured_class: str | None = None
-    enrolled: Span = Span(date.min, date.max)
+    enrolled: Span = ALWAYS
     continuous_years: int | None = None
     claim_free_years: int | None = None
     family_doctor: bool = False
@@ -80,7 +81,7 @@ def facts_of(policy: Policy, visit: Visit, person: Person, spells: Sequence[Spel
     age and sex by the policy's own rule where the table does not give it.
     """
     age = None if person.birth_date is None else age_on(person.birth_date, visit.start_date)
-    facts = Facts(
+    return Facts(
         care_type=visit.care_type,
         facility_level=visit.facility_level,
         area=visit.area,
@@ -98,7 +99,6 @@ def facts_of(policy: Policy, visit: Visit, person: Person, spells: Sequence[Spel
         benefit_year=year_of(policy, visit),
         held=statuses_held(visit, spells),
     )
-    return facts
 
 
 def statuses_held(visit: Visit, spells: Sequence[Spell]) -> dict[StatusDay, frozenset[str]]:
@@ -129,9 +129,9 @@ def class_by_rule(policy: Policy, age: int | None, sex: str | None) -> str:
 class Columns:
     """Be the claims of a run as columns, n rows, in the order in which they are settled.
 
-    Dates are days since 1970-01-01 (int64). Codes are positions in the tuples of `tables`; residence and sex have -1 for
-    unknown, insured_class too (then the policy's rule is asked). `age` is -1 where unknown; the years are -1 where unknown.
-    `prefixes` is a bit mask of the diagnosis prefixes met. `person` points into the spell ranges.
+    Dates are days since 1970-01-01 (int64). Codes are positions in the tuples of `tables`; residence and sex have -1
+    for unknown, insured_class too (then the policy's rule is asked). `age` is -1 where unknown; the years are -1
+    where unknown. `prefixes` is a bit mask of the diagnosis prefixes met. `person` points into the spell ranges.
     """
 
     care_type: npt.NDArray[Any]
@@ -293,11 +293,13 @@ def _numbered(
     for _, count in digits:
         size *= max(1, count)
     if size >= 1 << 62:
-        raise OverflowError("the policy asks more questions than fit into 62 bits; use fewer groups or diagnosis prefixes")
-    code = np.zeros(len(digits[0][0]), np.int64 if size > 1 << 31 else np.int32)
+        raise PolicyError(
+            "policy_too_wide",
+            f"{policies.address} asks about too many groups and diagnoses for one number of 62 bits; use fewer of them",
+        )
+    code: npt.NDArray[Any] = np.zeros(len(digits[0][0]), np.int64 if size > 1 << 31 else np.int32)
     for values, count in digits:
-        code *= max(1, count)
-        code += values.astype(code.dtype, copy=False)
+        code = code * max(1, count) + values.astype(code.dtype, copy=False)
     if size <= DENSE:
         seen = np.zeros(size, bool)
         seen[code] = True

@@ -18,7 +18,11 @@ Ints = npt.NDArray[np.int64]
 
 
 def order_of(
-    unit: npt.NDArray[Any], year: npt.NDArray[Any], settled: npt.NDArray[Any], start: npt.NDArray[Any], claim_id: pl.Series
+    unit: npt.NDArray[Any],
+    year: npt.NDArray[Any],
+    settled: npt.NDArray[Any],
+    start: npt.NDArray[Any],
+    claim_id: pl.Series,
 ) -> Ints:
     """Give the row order: by unit, benefit year, settled date, start date, claim_id.
 

@@ -32,9 +32,9 @@ class Settlements:
     """Be the result of a settlement.
 
     `fen` has one row a settled row of claims, money as Int64 in columns that end in _fen. `national_fen` has the same
-    under the national platform's names, where it was asked for. `rejected` has the refused rows as
-    they came, with reason and detail. `closing`, `trace` and `differences` are None where they were not asked for (trace,
-    closing) or nothing was taken back (differences). Money totals are in fen.
+    under the national platform's names, where it was asked for. `rejected` has the refused rows as they came, with
+    reason and detail. `closing`, `trace` and `differences` are None where they were not asked for (trace, closing) or
+    nothing was taken back (differences). Money totals are in fen.
     """
 
     fen: pl.DataFrame
@@ -89,8 +89,9 @@ def settle(
 ) -> Settlements:
     """Settle claims under a policy.
 
-    Tables are file paths or frames in the contract's columns (ours or the national platform's), money in yuan. `opening`
-    holds accumulators that an earlier run closed with. Rows that cannot be settled are in `rejected`, never lost.
+    Tables are file paths or frames in the contract's columns (ours or the national platform's), money in yuan.
+    `opening` holds accumulators that an earlier run closed with. Rows that cannot be settled are in `rejected`, never
+    lost.
 
     Raises InputError for a table that cannot be used at all, PolicyError for a policy that cannot be loaded, and
     MissingValueError for one whose numbers were not published.

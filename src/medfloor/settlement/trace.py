@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 
 from medfloor.settlement.batch import Batch
-from medfloor.settlement.engines import Outcome
 from medfloor.settlement.columns import TRACE_COLUMNS
+from medfloor.settlement.engines import Outcome
 
 
 def trace_table(batch: Batch, outcome: Outcome) -> pl.DataFrame:
-    """Give the trace in fen: claim_id, tier, group, base, deductible, eligible, bracket_1.., before_cap, cap_left, pay, source.
+    """Give the trace in fen, one row a claim and tier, in the columns of the data contract.
 
-    `bracket_k` is how much of the claim lies in the k-th bracket of the tier's schedule. cap_left is empty where nothing
-    limits the tier.
+    `bracket_k` is how much of the claim lies in the k-th bracket of the tier's schedule. cap_left is empty where
+    nothing limits the tier.
     """
     profiles = batch.profiles
     counts = np.diff(profiles.first)[batch.profile] if batch.height else np.zeros(0, np.int64)
