@@ -124,9 +124,10 @@ def with_kernel(
     zero = np.broadcast_to(np.int8(0), n)
     year = np.broadcast_to(np.int32(2024), n)
     order = order_of(data["person"], year, data["day"], data["day"], ids)
-    person = data["person"][order].astype(np.int32)
-    level = data["level"][order].astype(np.int8)
-    status = data["status"][order]
+    counts = np.bincount(data["person"])
+    person = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    level = data["level"].astype(np.int8)[order]  # small columns are gathered small
+    status = data["status"].astype(np.int8)[order]
     amount = data["amount"][order]
     unknown = np.broadcast_to(np.int8(-1), n)
     given = Columns(

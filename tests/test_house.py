@@ -113,7 +113,7 @@ def test_every_room_has_a_front_door() -> None:
         assert (folder / "__init__.py").is_file(), f"{folder.relative_to(ROOT)} has no __init__.py"
 
 
-LONGER = {"settlement/kernel.py settle_segments": 320}
+LONGER = {"settlement/kernel.py _settle": 200}
 """Functions that may be longer than a hundred lines, and how long. It may shrink and not grow."""
 
 

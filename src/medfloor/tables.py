@@ -129,6 +129,12 @@ SETTLEMENT_KEYS = ("claim_id", "person_id", "benefit_year", "sequence", "settled
 
 SETTLEMENT_SUMS = ("pay_total", "own_in_scope", "own_outside", "own_total", "deductible")
 
+WITHIN = (
+    "row", "_person", "_version", "_year", "_unit", "_start", "_off_catalogue_fen", "_over_limit_fen",
+    "_first_self_pay_fen", "_key", "_b", "_b_person", "_b_key", "_segment", "_at", "_number", "_of", "__row", "__part",
+)  # fmt: skip
+"""Columns that frames of claims have inside the program only; no carried column may have one of these names."""
+
 REASONS: dict[str, str] = {
     "missing_value": "a column that is needed is empty in this row",
     "bad_date": "a date that is not written YYYY-MM-DD, or is not a day of the calendar",

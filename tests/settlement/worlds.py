@@ -349,6 +349,39 @@ def policy_sets(draw: Draw, homes: Sequence[str] = ("p", "p", "h")) -> PolicySet
     return policy_set(*versions)
 
 
+@st.composite
+def tilted_laws(draw: Draw) -> Raw:
+    """Draw a policy that treats dibao better in every number, and all else alike; each tier has pots and counters of its own."""
+    tilt = {"group": "dibao"}
+    tiers, pots = [], []
+    for name in TIERS[: draw(st.integers(1, 4))]:
+        edges = draw(st.lists(st.sampled_from(EDGES_FEN), min_size=4, max_size=4, unique=True).map(sorted))
+        rates = [draw(st.sampled_from([0, 30, 50, 60, 75, 100])) for _ in range(3)]
+        part: Raw = {
+            "id": "k0",
+            "per": draw(st.sampled_from(["claim", "year"])),
+            "brackets": [
+                {"up_to": yuan(edges[0]), "rate": percent(rates[0])},
+                {"up_to": yuan(edges[1]), "rate": percent(rates[1])},
+                {"rate": percent(rates[2])},
+            ],
+            "adjust": [{"when": tilt, "points": {"value": draw(st.sampled_from([0, 5, 20])), "unit": "points"}}],
+        }
+        if _often(draw, 70):
+            per = draw(st.sampled_from(["claim", "year", "admission"]))
+            factor = [{"when": tilt, **percent(draw(st.sampled_from([0, 50, 100])))}]
+            part["deductible"] = {"per": per, "amount": yuan(draw(st.sampled_from(EDGES_FEN))), "factor": factor}
+        if _often(draw, 50):
+            pots.append({"id": name, "cap": [{"when": {"holds": "dibao"}, **yuan(edges[3])}, yuan(edges[2])]})
+            part["pots"] = [name]
+        if _often(draw, 30):
+            part["cap_per_claim"] = [{"when": tilt, "unit": "yuan", "unlimited": True}, yuan(edges[3])]
+        if _often(draw, 30):
+            part["keeps_from_later"] = ["deductible"]
+        tiers.append({"id": name, "prefer": ["dibao"], "parts": [part]})
+    return {"tiers": tiers, "pots": pots}
+
+
 # --- histories ---------------------------------------------------------------------------------------------------------
 
 FIRST_DAY = date(2024, 1, 20)

@@ -96,7 +96,7 @@ def make_cells(
             value, empty, reason = raw, raw.is_null(), _never()
         else:
             local = (overrides or {}).get(column.name)
-            if column.name == "facility_level" and layout.is_national(column.name) and not local:
+            if column.name == "facility_level" and scan.whole and layout.is_national(column.name) and not local:
                 check_leading_zeros(map(plain_code, _texts(distinct[given])), scan.place, label)
             value, empty, reason = _code(raw, dtype, column, distinct[given], local, scan, label)
         shown = raw.dt.to_string("iso") if isinstance(dtype, (pl.Date, pl.Datetime)) else raw.cast(pl.String)
@@ -105,6 +105,17 @@ def make_cells(
         safe = column.kind == "text" and not dtype.is_float()
         cells[column.name] = Cell(column, label, value, empty, reason, shown, not safe)
     return cells
+
+
+def text_of(scan: Scan, layout: Layout, name: str) -> pl.Expr:
+    """Give the expression that reads one text column of a file as it came: trimmed, null where nothing is left."""
+    dtype, text = scan.schema[layout.given[name]], pl.col(layout.given[name])
+    if isinstance(dtype, (pl.Categorical, pl.Enum, pl.Null)):
+        dtype, text = pl.String(), text.cast(pl.String)
+    if isinstance(dtype, pl.String):
+        text = text.str.strip_chars().replace("", None)
+    value, _, _ = _text(text, dtype, scan, layout.label(name))
+    return value
 
 
 def coded_columns(scan: Scan, layout: Layout) -> list[str]:

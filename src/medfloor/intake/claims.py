@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from medfloor.intake.cells import Cell, coded_columns, make_cells, trimmed
+from medfloor.intake.cells import Cell, coded_columns, make_cells, text_of, trimmed
 from medfloor.intake.files import Scan, Source, collect, scan_table, survey
 from medfloor.intake.layout import Layout, match_columns
 from medfloor.intake.rejects import (
@@ -25,13 +25,14 @@ from medfloor.intake.rejects import (
     keep_rows,
     no_rows,
 )
-from medfloor.tables import CLAIMS, REASONS
+from medfloor.tables import CLAIMS, REASONS, WITHIN
 
 _MONEY = tuple(column for column in CLAIMS.columns if column.kind == "money")
 _PARTS = ("off_catalogue", "over_limit", "first_self_pay", "in_scope")
 _NEEDLESS_IN_REVERSAL = ("care_type", "facility_level", *(column.name for column in _MONEY))
 _INSIDE = tuple(column.inside for column in CLAIMS.columns)
 _READABLE = "__readable"
+_RESERVED = (*_INSIDE, *WITHIN, _READABLE)
 _EMPTY = "__empty_"
 
 
@@ -116,7 +117,7 @@ def read_claims(
     ([130000], ['parts_not_total'])
     """
     scan = scan_table(source, "claims")
-    layout = match_columns(scan, CLAIMS, reserved=(*_INSIDE, "row", _READABLE))
+    layout = match_columns(scan, CLAIMS, reserved=_RESERVED if scan.whole else ())
     scan, distinct = survey(scan, coded_columns(scan, layout))
     cells = make_cells(scan, layout, distinct, {"care_type": med_type, "facility_level": hosp_lv})
     frame = _read_values(scan, layout, cells)
@@ -146,6 +147,39 @@ def read_claims(
         rejected_rows=rows,
         scan=scan,
     )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Keys:
+    """Be what ties the rows of a claims file together: expressions over `scan.frame`, as `read_claims` reads them.
+
+    They are null where a cell is empty; `continues` and `reverses` are None where the file lacks the column.
+    """
+
+    scan: Scan
+    claim_id: pl.Expr
+    person_id: pl.Expr
+    continues: pl.Expr | None
+    reverses: pl.Expr | None
+
+
+def read_keys(
+    source: Source, *, med_type: Mapping[str, str] | None = None, hosp_lv: Mapping[str, str] | None = None
+) -> Keys:
+    """Look at a claims file as a whole, reading no row but for what codes it holds, so that it can be read in parts.
+
+    Raises InputError as `read_claims` does.
+    """
+    scan = scan_table(source, "claims")
+    layout = match_columns(scan, CLAIMS, reserved=_RESERVED)
+    scan, distinct = survey(scan, coded_columns(scan, layout))
+    make_cells(scan, layout, distinct, {"care_type": med_type, "facility_level": hosp_lv})
+
+    def text(name: str) -> pl.Expr | None:
+        return text_of(scan, layout, name) if layout.has(name) else None
+
+    claim_id, person_id = text_of(scan, layout, "claim_id"), text_of(scan, layout, "person_id")
+    return Keys(scan, claim_id, person_id, text("continues"), text("reverses"))
 
 
 def _read_values(scan: Scan, layout: Layout, cells: dict[str, Cell]) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BufferedWriter
 from pathlib import Path
@@ -24,9 +24,6 @@ import polars as pl
 
 from medfloor.errors import InputError, OutputError
 
-Source = str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame
-"""What every reader takes: the path of a CSV or Parquet file, or a frame."""
-
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
 
 _HEADER_BYTES = 1 << 20
@@ -36,13 +33,15 @@ _HEADER_BYTES = 1 << 20
 class Scan:
     """Be a table that is known by its columns but not yet read.
 
-    `place` is how messages name it: the path as it was given, or "the claims table" for a frame.
+    `place` is how messages name it: the path as it was given, or "the claims table" for a frame. `whole` is False for a
+    part of a table that was looked at as a whole before.
     """
 
     frame: pl.LazyFrame
     schema: pl.Schema
     place: str
     path: Path | None = None
+    whole: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,6 +54,10 @@ class Scan:
         return self.path is not None and file_format(self.path) == "csv"
 
 
+Source = str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | Scan
+"""What every reader takes: the path of a CSV or Parquet file, a frame, or what `scan_table` made of one."""
+
+
 def scan_table(source: Source, table: str = "input") -> Scan:
     """Open a CSV or Parquet file, or a frame, without reading its rows.
 
@@ -63,6 +66,8 @@ def scan_table(source: Source, table: str = "input") -> Scan:
     >>> scan_table(pl.DataFrame({"claim_id": ["1"]}), "claims").names
     ('claim_id',)
     """
+    if isinstance(source, Scan):
+        return source
     if isinstance(source, (pl.DataFrame, pl.LazyFrame)):
         lazy = source.lazy()
         return Scan(lazy, lazy.collect_schema(), f"the {table} table")
@@ -241,28 +246,44 @@ class TableWriter:
         shown = _in_yuan(frame, self._money_columns, self._as_decimal)
         first, self._schema = self._schema is None, self._schema or shown.schema
         assert shown.schema == self._schema, "every piece has the columns of the first"
-        if self._kind == "csv":
-            shown.write_csv(self._replacement.file, include_header=first)
-            return
-        import pyarrow.parquet as pq
+        with self._replacement.writing():
+            if self._kind == "csv":
+                shown.write_csv(self._replacement.file, include_header=first)
+                return
+            import pyarrow.parquet as pq
 
-        table = shown.to_arrow(compat_level=pl.CompatLevel.oldest())
-        if first:
-            self._parquet = pq.ParquetWriter(self._replacement.file, table.schema, compression="zstd")
-        self._parquet.write_table(table)
+            table = shown.to_arrow(compat_level=pl.CompatLevel.oldest())
+            if first:
+                self._parquet = pq.ParquetWriter(self._replacement.file, table.schema, compression="zstd")
+            self._parquet.write_table(table)
+
+    def finish(self) -> None:
+        """Bring all that was appended to the disk; the end of the block then only puts the file in its place.
+
+        Several files of one run are finished before the first of them replaces an old one. Raises OutputError
+        cannot_write.
+        """
+        assert self._schema is not None, "append at least one frame, which may hold 0 rows"
+        with self._replacement.writing():
+            if self._parquet is not None:
+                self._parquet.close()
+            self._replacement.flush()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            assert self._schema is not None, "append at least one frame, which may hold 0 rows"
-        try:
-            if self._parquet is not None:
+            try:
+                self.finish()
+            except BaseException:
+                self._replacement.drop()
+                raise
+            self._replacement.__exit__(None, None, None)
+            return
+        if self._parquet is not None:
+            with contextlib.suppress(Exception):
                 self._parquet.close()
-        except Exception as failure:
-            if kind is None:
-                kind, error = type(failure), failure
-        self._replacement.__exit__(kind, error, trace)
+        self._replacement.drop()
 
 
 class _Replacement:
@@ -290,18 +311,33 @@ class _Replacement:
     ) -> None:
         try:
             if kind is None:
-                self.file.flush()
-                os.fsync(self.file.fileno())
+                self.flush()
                 self.file.close()
                 self.temporary.replace(self.target)
                 return
         except OSError as failure:
             error = failure
-        self._remove()
-        if isinstance(error, OSError) or _is_writing_failure(error):
+        self.drop()
+        if _is_writing_failure(error):
             raise self._failure(error) from None
 
-    def _remove(self) -> None:
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what goes wrong while this file is written into OutputError cannot_write, which names it."""
+        try:
+            yield
+        except Exception as error:
+            if _is_writing_failure(error):
+                raise self._failure(error) from None
+            raise
+
+    def flush(self) -> None:
+        """Bring the new file to the disk, still beside the old one."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def drop(self) -> None:
+        """Give the new file up; the old one stays."""
         with contextlib.suppress(OSError):
             self.file.close()
         self.temporary.unlink(missing_ok=True)
@@ -316,7 +352,7 @@ class _Replacement:
 
 
 def _is_writing_failure(error: BaseException | None) -> bool:
-    if isinstance(error, pl.exceptions.PolarsError):
+    if isinstance(error, (OSError, pl.exceptions.PolarsError)):
         return True
     return type(error).__module__.startswith("pyarrow")
 

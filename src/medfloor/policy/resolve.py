@@ -313,7 +313,7 @@ def _step(policy: Policy, tier: Tier, index: int, part: Part, group: str, facts:
         per_year=part.per == "year",
         counter=part.counter or f"{tier.id}_{part.id}",
         absolute=part.origin == "absolute",
-        brackets=_brackets(policy, part, facts, group, day, path),
+        brackets=_brackets(policy, part, facts, group, day, path) if part.pays == "schedule" else (),
         floor_bp=_percent_bp(policy, part.floor.share, facts, group, day, f"{path}/floor/share") if part.floor else 0,
         floor_of=part.floor.of if part.floor else "total",
         cap_per_claim=cap,

@@ -7,7 +7,7 @@ continue nothing, reversals of nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -89,12 +89,21 @@ class Batch:
         """Count the claims."""
         return self.frame.height
 
+    @property
+    def pays(self) -> bool:
+        """Say whether any claim meets a tier that pays by known numbers."""
+        return any(step.pays != "nothing" for rule in self.rules for step in rule.steps)
+
 
 @dataclass(frozen=True)
 class Refusals:
-    """Be rows refused on the way: positions in the input, reasons and details."""
+    """Be rows refused on the way: positions in the input, reasons and details.
+
+    `unpublished` is the first number that a claim needed and that was never published; None where none was lacking.
+    """
 
     rows: pl.DataFrame
+    unpublished: MissingValueError | None = None
 
     @classmethod
     def none(cls) -> Refusals:
@@ -107,7 +116,7 @@ class Refusals:
             return self
         text = pl.lit(detail) if isinstance(detail, str) else detail
         more = frame.select(pl.col("row").cast(pl.UInt32), pl.lit(reason).alias("reason"), text.alias("detail"))
-        return Refusals(pl.concat([self.rows, more]))
+        return replace(self, rows=pl.concat([self.rows, more]))
 
 
 def register_of(people: People, layout: Layout) -> Register:
@@ -159,22 +168,29 @@ def _days(dates: pl.Series, empty: int) -> Ints:
 
 
 def prepare(
-    law: Law, accepted: list[pl.DataFrame], people: People, spells: Spells, opening: pl.DataFrame | None = None
+    law: Law,
+    accepted: list[pl.DataFrame],
+    people: People,
+    spells: Spells,
+    opening: pl.DataFrame | None = None,
+    elsewhere: pl.DataFrame | None = None,
 ) -> tuple[Batch, pl.DataFrame, Refusals]:
     """Make a batch of all claims that can be settled.
 
     `accepted` holds the accepted claims of intake as its one item; it is taken out, so that their memory can be freed
     as soon as they are sorted. `opening` has the accumulators in inside form; it brings the stays that may be
     continued and what the year's sums begin with. Returns the batch (without reversal rows), the reversal rows that
-    are in order (row, claim_id, reverses, settled_date, start_date), and the refusals.
+    are in order (row, claim_id, reverses, settled_date, start_date), and the refusals. `elsewhere` says that these
+    claims are a part of a file, and lists those of its other parts that are named here (claim_id, person_id).
 
     Raises MissingValueError where numbers that the law needs were never published and no claim can be paid without
-    them.
+    them; of a part of a file the caller judges that (`Refusals.unpublished`, `Batch.pays`).
     """
     register = register_of(people, law.layout)
     spells_bad = spells.bad
     refused = Refusals.none()
     frame = _without_empty(accepted.pop())
+    owners = _owners_of_named(frame, elsewhere)
     frame, refused = _find_people(frame, register, people, spells_bad, refused)
     frame, refused = _find_versions(law, frame, refused)
     reversals = frame.filter(pl.col("reverses").is_not_null())
@@ -184,7 +200,7 @@ def prepare(
     known_stays = None
     if opening is not None:
         known_stays = opening.filter(pl.col("last_stay").is_not_null()).select("person_id", "last_stay")
-    frame, refused = _check_continues(frame, known_stays, refused)
+    frame, refused = _check_continues(frame, known_stays, owners, refused)
     while True:
         batch, lacking, batch_pays = _sorted_batch(law, register, spells, frame)
         if not lacking:
@@ -198,10 +214,12 @@ def prepare(
                 f"{names}: the policy reads an amount here, in yuan from 0 to 9 trillion with at most two decimals",
             )  # fmt: skip
             frame = frame.filter(~pl.col("row").is_in(lost["row"].implode()))
-            frame, refused = _check_continues(frame, known_stays, refused)
+            frame, refused = _check_continues(frame, known_stays, owners, refused)
             continue
-        if not batch_pays:
-            raise next(iter(lacking.values()))
+        error = next(iter(lacking.values()))
+        if not batch_pays and elsewhere is None:
+            raise error
+        refused = replace(refused, unpublished=refused.unpublished or error)
         gone = pl.Series(list(lacking), dtype=pl.UInt32)
         reason = {
             row: f"the policy cannot settle this claim: {str(error).splitlines()[0]}" for row, error in lacking.items()
@@ -212,8 +230,8 @@ def prepare(
             pl.col("row").cast(pl.UInt32).replace_strict(reason, return_dtype=pl.String, default=""),
         )
         frame = frame.filter(~pl.col("row").cast(pl.UInt32).is_in(gone.implode()))
-        frame, refused = _check_continues(frame, known_stays, refused)
-    reversals, refused = _check_reversals(reversals, frame, refused)
+        frame, refused = _check_continues(frame, known_stays, owners, refused)
+    reversals, refused = _check_reversals(reversals, frame, owners, refused)
     return batch, reversals, refused
 
 
@@ -313,8 +331,19 @@ def _check_sums(
     return frame.filter(~pl.col("row").is_in(lost["row"].implode())), refused
 
 
+def _owners_of_named(frame: pl.DataFrame, elsewhere: pl.DataFrame | None) -> pl.DataFrame:
+    """List whose the claims are that others continue or reverse: claim_id, _owner; refused later or not."""
+    named = pl.concat([frame[name].drop_nulls().cast(pl.String).unique() for name in ("continues", "reverses")])
+    if named.is_empty():
+        return pl.DataFrame(schema={"claim_id": pl.String, "_owner": pl.String})
+    owners = frame.select("claim_id", "person_id").filter(pl.col("claim_id").is_in(named.implode()))
+    if elsewhere is not None:
+        owners = pl.concat([owners, elsewhere.filter(pl.col("claim_id").is_in(named.implode()))])
+    return owners.rename({"person_id": "_owner"})
+
+
 def _check_continues(
-    frame: pl.DataFrame, known_stays: pl.DataFrame | None, refused: Refusals
+    frame: pl.DataFrame, known_stays: pl.DataFrame | None, owners: pl.DataFrame, refused: Refusals
 ) -> tuple[pl.DataFrame, Refusals]:
     """Refuse stays that continue nothing, another's stay, or one that is settled later; again until all is well."""
     while frame["continues"].null_count() < frame.height:
@@ -328,17 +357,18 @@ def _check_continues(
             before.filter(pl.col("_b").is_in(after["continues"].unique().implode())),
             left_on="continues", right_on="_b", how="left", maintain_order="left",
         )  # fmt: skip
-        lost = pairs.filter(pl.col("_b_person").is_null())
+        theirs = _of_others(pairs, "continues", owners)
+        lost = pairs.filter(pl.col("_b_person").is_null()).join(theirs, on="row", how="anti", maintain_order="left")
         if known_stays is not None and lost.height:
             lost = lost.join(
                 known_stays, left_on=["person_id", "continues"], right_on=["person_id", "last_stay"], how="anti"
             )
-        theirs = pairs.filter(pl.col("_b_person") != pl.col("person_id"))
         mine = pairs.filter(pl.col("_b_person") == pl.col("person_id"))
         later = mine.filter(_not_before(mine))
         refused = refused.add(
             lost, "unknown_continues",
-            "continues: no claim of this file has that claim_id, nor is it the last stay of the opening accumulators",
+            "continues: no settled claim of this file has that claim_id, nor is it the last stay of the opening"
+            " accumulators",
         )  # fmt: skip
         refused = refused.add(theirs, "continues_other_person", "continues: that stay belongs to another person")
         refused = refused.add(
@@ -349,6 +379,12 @@ def _check_continues(
             break
         frame = frame.filter(~pl.col("row").is_in(gone.implode()))
     return frame, refused
+
+
+def _of_others(pairs: pl.DataFrame, naming: str, owners: pl.DataFrame) -> pl.DataFrame:
+    """Give the rows that name another person's claim."""
+    named = pairs.join(owners, left_on=naming, right_on="claim_id", how="inner", maintain_order="left")
+    return named.filter(pl.col("_owner") != pl.col("person_id"))
 
 
 def _not_before(pairs: pl.DataFrame) -> pl.Series:
@@ -362,9 +398,11 @@ def _not_before(pairs: pl.DataFrame) -> pl.Series:
     return pairs.select(~before).to_series()
 
 
-def _check_reversals(reversals: pl.DataFrame, frame: pl.DataFrame, refused: Refusals) -> tuple[pl.DataFrame, Refusals]:
+def _check_reversals(
+    reversals: pl.DataFrame, frame: pl.DataFrame, owners: pl.DataFrame, refused: Refusals
+) -> tuple[pl.DataFrame, Refusals]:
     """Refuse reversals of nothing, of another's claim, of a claim taken back already or not yet settled."""
-    kept = [name for name in reversals.columns if not name.startswith("_")]
+    kept = [name for name in reversals.columns if name not in ("_person", "_version", "_year")]
     if reversals.height == 0:
         return reversals.select(kept), refused
     keys = ("settled_date", "start_date", "claim_id")
@@ -376,8 +414,8 @@ def _check_reversals(reversals: pl.DataFrame, frame: pl.DataFrame, refused: Refu
         .with_columns(pl.struct(*keys).alias("_key"))
         .join(before, left_on="reverses", right_on="_b", how="left", maintain_order="left")
     )
-    lost = pairs.filter(pl.col("_b_person").is_null())
-    theirs = pairs.filter(pl.col("_b_person") != pl.col("person_id"))
+    theirs = _of_others(pairs, "reverses", owners)
+    lost = pairs.filter(pl.col("_b_person").is_null()).join(theirs, on="row", how="anti", maintain_order="left")
     mine = pairs.filter(pl.col("_b_person") == pl.col("person_id"))
     early = mine.filter(_not_before(mine))
     mine = mine.filter(~_not_before(mine))

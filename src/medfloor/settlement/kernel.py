@@ -231,11 +231,14 @@ def _open(
     account_start: Column, account: Column, used: Column,
 ) -> None:  # fmt: skip
     """Begin a unit-year: nothing used, or what was carried over. Row 0 is the household, rows from 1 on its members."""
+    mine = used[1]
     for c in range(initial.shape[0]):
-        if any_shared:
+        mine[c] = initial[c]
+    if any_shared or rows > 1:
+        for c in range(initial.shape[0]):
             used[0, c] = initial[c]
-        for m in range(1, rows + 1):
-            used[m, c] = initial[c]
+            for m in range(2, rows + 1):
+                used[m, c] = initial[c]
     if carried:
         offset = account_start[segment]
         for m in range(rows):
@@ -335,7 +338,11 @@ def _settle(
     taken: Column,
     paid_by: Column,
 ) -> None:
-    """Do what `settle_segments` says, with scratch space: `used` (members + 1, c), pool, taken and paid_by."""
+    """Do what `settle_segments` says, with scratch space: `used` (members + 1, c), pool, taken and paid_by.
+
+    The heart of it stays in one piece: taken apart into a function for the schedule it ran 1.6 times as long, because
+    the compiler does not put functions of so many arrays back together (docs/performance.md).
+    """
     look_outside = outside.shape[1] > 0
     many = member.shape[0] > 0
     carried = account.shape[0] > 0
@@ -345,6 +352,7 @@ def _settle(
     for c in range(shared.shape[0]):
         any_shared = any_shared or shared[c]
     home = used[0]
+    any_ceiling = ceiling_rows.shape[0] > 0
     for segment in range(segment_from, segment_to):
         rows = 1
         if carried:
@@ -367,7 +375,7 @@ def _settle(
                 pay[t, i] = 0
             mode, unit = rounding[p, 0], rounding[p, 1]
             step_from, step_to = first[p], first[p + 1]
-            capped = ceilings[p, 1] > ceilings[p, 0]
+            capped = any_ceiling and ceilings[p, 1] > ceilings[p, 0]
             borne_out = 0
             for s in range(step_from, step_to):
                 row = steps[s]

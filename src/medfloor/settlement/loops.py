@@ -23,11 +23,14 @@ def is_sorted(unit: np.ndarray, key: np.ndarray) -> bool:
     return True
 
 
-@compiled("p1 r1 n w1 w1", counted=False)
-def bucket_sort(unit: np.ndarray, key: np.ndarray, units: int, fill: np.ndarray, order: np.ndarray) -> None:
-    """Count, scatter by unit, and sort each unit's few claims by insertion; `fill` is scratch, units + 1 zeros.
+@compiled("p1 r1 n w1 w1 v1", gives="n", counted=False)
+def bucket_sort(
+    unit: np.ndarray, key: np.ndarray, units: int, fill: np.ndarray, order: np.ndarray, run: np.ndarray
+) -> int:
+    """Count, scatter by unit, and sort each unit's few claims by insertion; number the runs of ties on the way.
 
-    Key and row travel in one number while they fit, so that sorting touches one stretch of memory.
+    `fill` is scratch, units + 1 zeros; `run` is zeros and gets the number of the run that a place lies in, 0 = not tied.
+    Key and row travel in one number, so that sorting touches one stretch of memory. Gives how many runs there are.
     """
     n = unit.shape[0]
     for i in range(n):
@@ -42,6 +45,7 @@ def bucket_sort(unit: np.ndarray, key: np.ndarray, units: int, fill: np.ndarray,
         order[fill[u]] = (key[i] << ROW_BITS) | i
         fill[u] += 1
     low = 0
+    runs = 0
     for u in range(units):
         high = fill[u]
         for i in range(low + 1, high):
@@ -51,9 +55,16 @@ def bucket_sort(unit: np.ndarray, key: np.ndarray, units: int, fill: np.ndarray,
                 order[j] = order[j - 1]
                 j -= 1
             order[j] = value
+        for i in range(low, high):
+            if i > low and order[i] >> ROW_BITS == order[i - 1] >> ROW_BITS:
+                if run[i - 1] == 0:
+                    runs += 1
+                    run[i - 1] = runs
+                run[i] = runs
         low = high
     for i in range(n):
         order[i] &= ROW_MASK
+    return runs
 
 
 @compiled("r1 p1 r1 v1", gives="n")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from medfloor import tables
 from medfloor.intake import yuan_of
 from medfloor.settlement.batch import Batch
 from medfloor.settlement.engines import Outcome
@@ -37,8 +39,8 @@ def settlement_table(batch: Batch, outcome: Outcome) -> pl.DataFrame:
         "deductible_fen": outcome.deductible,
     }
     # A carried column with the name of one of ours (pay_basic, where what was paid is given) gives way to it.
-    known = {*columns, *(name.removesuffix("_fen") for name in columns), *_INSIDE}
-    columns |= {name: frame[name] for name in frame.columns if name not in known and not name.startswith("_")}
+    known = {*columns, *(name.removesuffix("_fen") for name in columns), *_INSIDE, *tables.WITHIN}
+    columns |= {name: frame[name] for name in frame.columns if name not in known}
     hidden = {f"_{name}": frame[name] for name in OUTSIDE}
     hidden |= {"_start": frame["start_date"], "_unit": pl.Series(batch.unit)}
     return pl.DataFrame(columns | hidden)
@@ -59,6 +61,13 @@ def _sequence(batch: Batch) -> npt.NDArray[np.int32]:
     return frame.select(pl.int_range(1, pl.len() + 1).over("p", "y").cast(pl.Int32)).to_series().to_numpy()
 
 
+def money_columns(tiers: tuple[str, ...]) -> list[str]:
+    """List the columns of a settlement table that hold fen; what is carried through is never one of them."""
+    return ["total_fen", "in_scope_fen", *(f"pay_{tier}_fen" for tier in tiers), *_SUMS]
+
+
+_SUMS = tuple(f"{name}_fen" for name in tables.SETTLEMENT_SUMS)
+
 OUTSIDE = ("off_catalogue_fen", "over_limit_fen", "first_self_pay_fen")
 
 NATIONAL_FUNDS = {"basic": "hifp_pay", "critical_illness": "hifmi_pay", "assistance": "maf_pay"}
@@ -69,62 +78,67 @@ def national_table(fen: pl.DataFrame, tiers: tuple[str, ...]) -> pl.DataFrame:
     """Give settlements under the names of the national platform's setlinfo, money still in fen (*_fen).
 
     Employees' funds, personal accounts and the hospital's share are not settled here and stand at zero.
-    pool_prop_selfpay is what the basic fund paid of the scope, four decimals.
+    pool_prop_selfpay is what the basic fund paid of the scope, four decimals. A carried column with a name of setlinfo
+    gives way to it.
     """
     zero = pl.lit(0, dtype=pl.Int64)
 
     def fund(field: str) -> pl.Expr:
         mine = [pl.col(f"pay_{t}_fen") for t in tiers if NATIONAL_FUNDS.get(t, "othfund_pay") == field]
-        return (pl.sum_horizontal(mine) if mine else zero).alias(f"{field}_fen")
+        return pl.sum_horizontal(mine) if mine else zero
 
-    contract = {
-        *_INSIDE,
-        "claim_id",
-        "person_id",
-        "benefit_year",
-        "sequence",
-        "settled_date",
-        "total_fen",
-        "in_scope_fen",
-    }
-    sums = {"pay_total_fen", "own_in_scope_fen", "own_outside_fen", "own_total_fen", "deductible_fen"}
-    pays = {f"pay_{tier}_fen" for tier in tiers}
-    carried = [n for n in fen.columns if n not in contract | sums | pays and not n.startswith("_")]
-    share = pl.when(pl.col("in_scope_fen") == 0).then(0.0)
     paid = pl.col("pay_basic_fen") if "basic" in tiers else zero
+    share = pl.when(pl.col("in_scope_fen") == 0).then(0.0).otherwise(paid / pl.col("in_scope_fen")).round(4)
+    columns = {
+        "mdtrt_id": pl.col("claim_id"),
+        "psn_no": pl.col("person_id"),
+        "year": pl.col("benefit_year"),
+        "sequence": pl.col("sequence"),
+        "setl_time": pl.col("settled_date"),
+        "medfee_sumamt_fen": pl.col("total_fen"),
+        "fulamt_ownpay_amt_fen": pl.col("_off_catalogue_fen"),
+        "overlmt_selfpay_fen": pl.col("_over_limit_fen"),
+        "preselfpay_amt_fen": pl.col("_first_self_pay_fen"),
+        "inscp_scp_amt_fen": pl.col("in_scope_fen"),
+        "act_pay_dedc_fen": pl.col("deductible_fen"),
+        "hifp_pay_fen": fund("hifp_pay"),
+        "pool_prop_selfpay": share,
+        "cvlserv_pay_fen": zero,
+        "hifes_pay_fen": zero,
+        "hifmi_pay_fen": fund("hifmi_pay"),
+        "hifob_pay_fen": zero,
+        "hifdm_pay_fen": zero,
+        "maf_pay_fen": fund("maf_pay"),
+        "othfund_pay_fen": fund("othfund_pay"),
+        "fund_pay_sumamt_fen": pl.col("pay_total_fen"),
+        "hosp_part_amt_fen": zero,
+        "psn_part_amt_fen": pl.col("own_total_fen"),
+        "acct_pay_fen": zero,
+        "psn_cash_pay_fen": pl.col("own_total_fen"),
+        "acct_mulaid_pay_fen": zero,
+        "balc_fen": zero,
+    }
+    ours = {*money_columns(tiers), *tables.SETTLEMENT_KEYS, *tables.WITHIN, *_INSIDE}
+    taken = {*columns, *(name.removesuffix("_fen") for name in columns), *ours}
     return fen.select(
-        pl.col("claim_id").alias("mdtrt_id"),
-        pl.col("person_id").alias("psn_no"),
-        pl.col("benefit_year").alias("year"),
-        "sequence",
-        pl.col("settled_date").alias("setl_time"),
-        pl.col("total_fen").alias("medfee_sumamt_fen"),
-        pl.col("_off_catalogue_fen").alias("fulamt_ownpay_amt_fen"),
-        pl.col("_over_limit_fen").alias("overlmt_selfpay_fen"),
-        pl.col("_first_self_pay_fen").alias("preselfpay_amt_fen"),
-        pl.col("in_scope_fen").alias("inscp_scp_amt_fen"),
-        pl.col("deductible_fen").alias("act_pay_dedc_fen"),
-        fund("hifp_pay"),
-        share.otherwise(paid / pl.col("in_scope_fen")).round(4).alias("pool_prop_selfpay"),
-        *(zero.alias(f"{name}_fen") for name in ("cvlserv_pay", "hifes_pay")),
-        fund("hifmi_pay"),
-        *(zero.alias(f"{name}_fen") for name in ("hifob_pay", "hifdm_pay")),
-        fund("maf_pay"),
-        fund("othfund_pay"),
-        pl.col("pay_total_fen").alias("fund_pay_sumamt_fen"),
-        zero.alias("hosp_part_amt_fen"),
-        pl.col("own_total_fen").alias("psn_part_amt_fen"),
-        zero.alias("acct_pay_fen"),
-        pl.col("own_total_fen").alias("psn_cash_pay_fen"),
-        zero.alias("acct_mulaid_pay_fen"),
-        zero.alias("balc_fen"),
-        *carried,
+        *(value.alias(name) for name, value in columns.items()),
+        *(name for name in fen.columns if name not in taken),
     )
 
 
-def in_yuan(frame: pl.DataFrame) -> pl.DataFrame:
-    """Turn columns *_fen into yuan under their contract names."""
+NATIONAL_MONEY = (
+    "medfee_sumamt_fen", "fulamt_ownpay_amt_fen", "overlmt_selfpay_fen", "preselfpay_amt_fen", "inscp_scp_amt_fen",
+    "act_pay_dedc_fen", "hifp_pay_fen", "cvlserv_pay_fen", "hifes_pay_fen", "hifmi_pay_fen", "hifob_pay_fen",
+    "hifdm_pay_fen", "maf_pay_fen", "othfund_pay_fen", "fund_pay_sumamt_fen", "hosp_part_amt_fen", "psn_part_amt_fen",
+    "acct_pay_fen", "psn_cash_pay_fen", "acct_mulaid_pay_fen", "balc_fen",
+)  # fmt: skip
+"""The columns of `national_table` that hold fen."""
+
+
+def in_yuan(frame: pl.DataFrame, money: Sequence[str]) -> pl.DataFrame:
+    """Turn the columns of fen into yuan under their contract names."""
+    fen = set(money)
     return frame.select(
-        yuan_of(pl.col(name)).alias(name.removesuffix("_fen")) if name.endswith("_fen") else pl.col(name)
+        yuan_of(pl.col(name)).alias(name.removesuffix("_fen")) if name in fen else pl.col(name)
         for name in frame.columns
     )

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from medfloor.policy.compile import Layout
+from medfloor.settlement.balance import empty_accumulators
 from medfloor.settlement.batch import Batch
 from medfloor.settlement.engines import Engine, run
 from medfloor.settlement.results import settlement_table
@@ -53,6 +55,19 @@ class Worlds:
             own, on="_of", how="inner"
         )
         return pl.concat([self.removed, undone.select(self.removed.columns)])
+
+    def years_opened(self, opening: pl.DataFrame | None, layout: Layout) -> pl.DataFrame:
+        """Give the opening with a row for every person-year of a claim taken back, so that each closes, be it at zero."""
+        opening = empty_accumulators(layout) if opening is None else opening
+        years = self.removed.select("person_id", pl.col("benefit_year").cast(pl.Int64)).unique(maintain_order=True)
+        fresh = years.join(opening, on=["person_id", "benefit_year"], how="anti")
+        start = dict(zip(layout.names, layout.initial, strict=True))
+        columns = [
+            pl.lit(None if name == "last_stay" else start.get(name, 0), dtype=kind).alias(name)
+            for name, kind in opening.schema.items()
+            if name not in ("person_id", "benefit_year")
+        ]
+        return pl.concat([opening, fresh.with_columns(columns).select(opening.columns)])
 
     def differences(self, final: pl.DataFrame) -> pl.DataFrame:
         """List the claims whose settlement changed after it was first made: per tier, before, after and difference."""

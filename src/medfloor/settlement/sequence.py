@@ -42,25 +42,30 @@ def order_of(
     from medfloor.settlement import loops
 
     unit32 = np.ascontiguousarray(unit, np.int32)
+    run = np.zeros(n, np.int32)
     if loops.is_sorted(unit32, key):
         order = np.arange(n, dtype=np.int64)
+        loops.mark_ties(order, unit32, key, run)
     else:
-        order = _sorted(unit32, key)
-    run = np.zeros(n, np.int32)
-    loops.mark_ties(order, unit32, key, run)
+        order = _sorted(unit32, key, run)
     return _ties_by_id(order, run, claim_id)
 
 
-def _sorted(unit: npt.NDArray[np.int32], key: Ints) -> Ints:
-    """Sort by unit, then key: in buckets, which suits many people with few claims each; else as numpy does."""
+def _sorted(unit: npt.NDArray[np.int32], key: Ints, run: npt.NDArray[np.int32]) -> Ints:
+    """Sort by unit, then key: in buckets, which suits many people with few claims each; else as numpy does.
+
+    `run` gets the numbers of the runs that are tied.
+    """
     from medfloor.settlement import loops
 
     units = int(unit.max()) + 1
     longest = int(np.bincount(unit, minlength=1).max())
     if int(key.max()) >= loops.MOST_KEY or len(unit) >= loops.MOST_ROWS or longest > loops.LONG:
-        return np.lexsort((key, unit)).astype(np.int64)
+        order = np.lexsort((key, unit)).astype(np.int64)
+        loops.mark_ties(order, unit, key, run)
+        return order
     order = np.empty(len(unit), np.int64)
-    loops.bucket_sort(unit, key, units, np.zeros(units + 1, np.int64), order)
+    loops.bucket_sort(unit, key, units, np.zeros(units + 1, np.int64), order, run)
     return order
 
 

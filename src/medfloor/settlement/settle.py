@@ -15,14 +15,16 @@ from typing import Literal
 
 import polars as pl
 
-from medfloor.intake import Claims, People, Spells, read_claims, read_people, read_spells, yuan_of
+from medfloor.errors import MissingValueError
+from medfloor.intake import Claims, People, Scan, Spells, read_claims, read_people, read_spells, yuan_of
 from medfloor.policy.load import PolicySet, groups_of, load_policy
 from medfloor.settlement.balance import Accumulators, counter_columns, from_table, read_accumulators
 from medfloor.settlement.batch import Law, prepare
 from medfloor.settlement.engines import Engine, run
-from medfloor.settlement.results import in_yuan, national_table, settlement_table
+from medfloor.settlement.results import in_yuan, money_columns, national_table, settlement_table
 from medfloor.settlement.reversal import Worlds, replay
 from medfloor.settlement.trace import trace_table
+from medfloor.tables import WITHIN
 
 Table = str | Path | pl.DataFrame
 
@@ -34,16 +36,20 @@ class Settlements:
     `fen` has one row a settled row of claims, money as Int64 in columns that end in _fen. `national_fen` has the same
     under the national platform's names, where it was asked for. `rejected` has the refused rows as they came, with
     reason and detail. `closing`, `trace` and `differences` are None where they were not asked for (trace, closing) or
-    nothing was taken back (differences). Money totals are in fen.
+    nothing was taken back (differences). `reversals` counts the rows that take back; `rejected_rows` are the places of
+    the refused rows in the input. Money totals are in fen. `unpublished` is the first number that a claim needed and
+    that was never published; `pays` says whether any claim met a tier that pays by known numbers.
     """
 
     fen: pl.DataFrame
     national_fen: pl.DataFrame | None
     rejected: pl.DataFrame
+    rejected_rows: pl.Series
     tiers: tuple[str, ...]
     trace: pl.DataFrame | None
     closing: pl.DataFrame | None
     differences: pl.DataFrame | None
+    reversals: int
     rows_in: int
     money_in_fen: int
     money_rejected_fen: int
@@ -51,11 +57,13 @@ class Settlements:
     national: bool
     decimal_money: bool
     law: Law
+    unpublished: MissingValueError | None
+    pays: bool
 
     @property
     def settlements(self) -> pl.DataFrame:
         """Give the settlements in the contract's columns, yuan as Float64 (exact to the fen below 9 trillion)."""
-        return in_yuan(self.fen)
+        return in_yuan(self.fen, money_columns(self.tiers))
 
     @property
     def closing_yuan(self) -> pl.DataFrame | None:
@@ -74,7 +82,7 @@ class Settlements:
 
 
 def settle(
-    claims: Table | Claims,
+    claims: Table | Scan | Claims,
     people: Table | People,
     spells: Table | Spells | None = None,
     policy: str | PolicySet | Law = "cn/beijing",
@@ -86,12 +94,14 @@ def settle(
     trace: bool = False,
     columns: Literal["ours", "national"] = "ours",
     threads: int | None = None,
+    elsewhere: pl.DataFrame | None = None,
 ) -> Settlements:
     """Settle claims under a policy.
 
     Tables are file paths or frames in the contract's columns (ours or the national platform's), money in yuan.
     `opening` holds accumulators that an earlier run closed with. Rows that cannot be settled are in `rejected`, never
-    lost.
+    lost. `elsewhere` says that `claims` are a part of a file, and lists the claims of its other parts that are named
+    here (claim_id, person_id); a part raises no MissingValueError (see `Settlements.unpublished`).
 
     Raises InputError for a table that cannot be used at all, PolicyError for a policy that cannot be loaded, and
     MissingValueError for one whose numbers were not published.
@@ -108,31 +118,42 @@ def settle(
     opened = opening_of(opening, law)
     accepted = [claims.accepted]
     claims = replace(claims, accepted=claims.accepted.select("row", "total_fen"))  # all that refusing needs
-    batch, reversals, refusals = prepare(law, accepted, people, spells, opened)
-    threads = threads or len(os.sched_getaffinity(0))
+    batch, reversals, refusals = prepare(law, accepted, people, spells, opened, elsewhere)
+    threads = threads or processors()
     worlds = replay(batch, reversals, engine, opened)
     survivors = worlds.survivors if worlds else batch
+    if worlds and closing:
+        opened = worlds.years_opened(opened, law.layout)
     outcome = run(survivors, engine, opening=opened, trace=trace, closing=closing, threads=threads)
     fen = settlement_table(survivors, outcome)
     if worlds:
         fen = _with_reversals(fen, worlds)
-    rejected, money_rejected = _rejected(claims, refusals.rows)
+    sifted = claims.refuse(refusals.rows)  # with the rows refused by intake, in the order of the input
     return Settlements(
-        fen=fen.select(c for c in fen.columns if not c.startswith("_")),
+        fen=fen.drop(WITHIN, strict=False),
         national_fen=national_table(fen, law.layout.tiers) if columns == "national" else None,
-        rejected=rejected,
+        rejected=sifted.rejected,
+        rejected_rows=sifted.rejected_rows,
         tiers=law.layout.tiers,
         trace=trace_table(survivors, outcome) if trace else None,
         closing=outcome.closing,
         differences=worlds.differences(fen) if worlds else None,
+        reversals=worlds.reversals.height if worlds else 0,
         rows_in=claims.rows_in,
         money_in_fen=claims.money_in_fen,
-        money_rejected_fen=money_rejected,
+        money_rejected_fen=sifted.money_rejected_fen,
         carried=tuple(claims.carried),
         national=claims.national,
         decimal_money=claims.decimal_money,
         law=law,
+        unpublished=refusals.unpublished,
+        pays=batch.pays,
     )
+
+
+def processors() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def law_of(policy: str | PolicySet | Law, reforms: Sequence[str | Path] = ()) -> Law:
@@ -143,7 +164,7 @@ def law_of(policy: str | PolicySet | Law, reforms: Sequence[str | Path] = ()) ->
 
 
 def read_all(
-    claims: Table | Claims, people: Table | People, spells: Table | Spells | None, policies: PolicySet
+    claims: Table | Scan | Claims, people: Table | People, spells: Table | Spells | None, policies: PolicySet
 ) -> tuple[Claims, People, Spells]:
     """Read the three tables with the codes and groups that the policy knows."""
     codes = policies.versions[-1].codes
@@ -174,9 +195,3 @@ def _with_reversals(fen: pl.DataFrame, worlds: Worlds) -> pl.DataFrame:
     fen = fen.sort("_unit", "benefit_year", "settled_date", "_start", "claim_id")
     order = pl.int_range(1, pl.len() + 1).over("person_id", "benefit_year").cast(pl.Int32)
     return fen.with_columns(order.alias("sequence"))
-
-
-def _rejected(claims: Claims, refused: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Join the rows refused by intake with those refused later, as they came, in the order of the input."""
-    sifted = claims.refuse(refused)
-    return sifted.rejected, sifted.money_rejected_fen

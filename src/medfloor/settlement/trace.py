@@ -33,7 +33,9 @@ def trace_table(batch: Batch, outcome: Outcome) -> pl.DataFrame:
         "deductible_fen": values["deductible"],
         "eligible_fen": values["eligible"],
     }
-    most = max((len(one.brackets) for one in steps), default=0)
+    # As many columns as the law has brackets, so that the parts of a partitioned run fit together.
+    parts = [part for version in batch.law.policies.versions for tier in version.tiers for part in tier.parts]
+    most = max((len(part.brackets) for part in parts), default=0)
     edges = np.full((len(steps), most + 1), np.iinfo(np.int64).max)
     for number, one in enumerate(steps):
         edges[number, : len(one.brackets)] = [start for start, _ in one.brackets]
