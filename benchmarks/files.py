@@ -47,7 +47,7 @@ def measure(code: str, runs: int) -> tuple[float, float]:
 
 
 def main(claims: int = 10_000_000, runs: int = 3) -> None:
-    """Print the table: plain Polars, a whole run, and one in partitions below a limit of memory; sorted and shuffled."""
+    """Print the table: plain Polars, a whole run, and one below a limit of memory; sorted and shuffled input."""
     rows = [["what", "seconds", "times Polars", "peak memory, GB"]]
     for shuffled in (False, True):
         paths = [str(path) for path in files(OUT, claims, claims // 5, shuffled)]

@@ -44,7 +44,9 @@ STARTS = st.tuples(st.integers(1, 12), st.integers(1, 28))
 
 
 @given(DAYS, STARTS)
-def test_a_benefit_year_begins_on_its_first_day_and_ends_the_day_before_the_next(day: date, starts: tuple[int, int]) -> None:
+def test_a_benefit_year_begins_on_its_first_day_and_ends_the_day_before_the_next(
+    day: date, starts: tuple[int, int]
+) -> None:
     year = benefit_year(day, starts)
     assert date(year, *starts) <= day < date(year + 1, *starts)
 
@@ -55,7 +57,9 @@ def test_an_age_grows_by_one_on_each_birthday(birth: date, day: date) -> None:
     age = age_on(birth, day)
     # A birthday on 29 February is kept on 1 March of common years.
     birthdays = [
-        date(year, 3, 1) if (birth.month, birth.day) == (2, 29) and not calendar.isleap(year) else birth.replace(year=year)
+        date(year, 3, 1)
+        if (birth.month, birth.day) == (2, 29) and not calendar.isleap(year)
+        else birth.replace(year=year)
         for year in range(birth.year + 1, day.year + 1)
     ]
     assert age == sum(birthday <= day for birthday in birthdays)
@@ -66,6 +70,8 @@ def test_the_age_before_birth_is_nought() -> None:
     assert age_on(date(2024, 5, 2), date(2020, 1, 1)) == 0
 
 
-@pytest.mark.parametrize(("day", "age"), [(date(2025, 2, 28), 0), (date(2025, 3, 1), 1), (date(2028, 2, 28), 3), (date(2028, 2, 29), 4)])
+@pytest.mark.parametrize(
+    ("day", "age"), [(date(2025, 2, 28), 0), (date(2025, 3, 1), 1), (date(2028, 2, 28), 3), (date(2028, 2, 29), 4)]
+)
 def test_who_was_born_on_a_leap_day_is_a_year_older_on_the_first_of_march(day: date, age: int) -> None:
     assert age_on(date(2024, 2, 29), day) == age

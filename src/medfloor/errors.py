@@ -49,4 +49,11 @@ class PolicyError(MedfloorError):
 
 
 class MissingValueError(PolicyError):
-    """Say which number of a policy was never published, so that nothing can be settled with it."""
+    """Say which number of a policy was never published, so that nothing can be settled with it.
+
+    `path` is its place in the policy; `series` and `year` name the published series and its year that lack a value.
+    """
+
+    path: str = ""
+    series: str = ""
+    year: int | None = None

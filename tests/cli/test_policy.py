@@ -128,5 +128,11 @@ def test_diff_of_two_places_is_possible() -> None:
     assert {change["kind"] for change in json.loads(result.output)} == {"added", "removed", "changed"}
 
 
+def test_cliffs_in_chinese_say_in_chinese_what_was_not_published() -> None:
+    last = _run("cliffs", "cn/neimenggu/ulanqab", "--lang", "zh").output.splitlines()[-1]
+    assert "的数值未公布" in last
+    assert "not published" not in last
+
+
 def test_diff_of_one_policy_needs_a_reform() -> None:
     assert _run("diff", "cn/beijing").exit_code == 2

@@ -80,7 +80,25 @@ def test_diff_lists_what_2019_changed_in_beijing() -> None:
     part = "tiers/critical_illness/parts/year"
     assert changes[f"{part}/brackets/first/rate"] == ("50 %", "60 %")
     assert changes[f"{part}/brackets/second/rate"] == ("60 %", "70 %")
-    assert len(changes) == 3
+    assert changes["tiers/critical_illness/prefer"][1] == "tekun, dibao, dibao_marginal"
+    assert len(changes) == 4
+
+
+def test_a_switch_is_said_as_yes_or_no_in_each_language(tmp_path: Path) -> None:
+    reform = tmp_path / "reform.yaml"
+    reform.write_text("change:\n  tiers/basic/parts/outpatient_unreferred/feeds: true\n", encoding="utf-8")
+    old = load_policy("cn/beijing@2024-01-01").versions[0]
+    new = load_policy("cn/beijing@2024-01-01", [reform]).versions[0]
+    said = {lang: [(one.old, one.new) for one in diff_policies(old, new, lang)] for lang in ("zh", "en")}
+    assert said == {"zh": [("否", "是")], "en": [("no", "yes")]}
+
+
+def test_conditions_and_counters_are_worded_for_people() -> None:
+    text = show(load_policy("cn/beijing@2024-01-01").versions[0], "zh")
+    assert "未连续参保" in text
+    assert "按年度累计支付（累计项：outpatient_primary）" in text
+    assert "≤ " not in text
+    assert "≥ " not in text
 
 
 def test_diff_of_a_policy_with_itself_is_empty() -> None:

@@ -13,6 +13,7 @@ from worlds import (
     a_claim,
     claim_rows,
     claims_frame,
+    curve_worlds,
     examples,
     one_tier,
     people_frame,
@@ -20,6 +21,7 @@ from worlds import (
     percent,
     spell_rows,
     spells_frame,
+    stay_worlds,
     world_of,
     worlds,
 )
@@ -66,19 +68,31 @@ def assert_same(one: Outcome, other: Outcome) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
-@examples(150)
+@examples(110)
 @given(worlds())
 def test_reference_and_kernel_agree_on_random_law_and_histories(world: World) -> None:
     settle_by_every_way(world)
 
 
-@examples(40)
+@examples(30)
 @given(worlds(homes=("h",)))
 def test_reference_and_kernel_agree_where_households_share_counters(world: World) -> None:
     settle_by_every_way(world)
 
 
-@examples(10)
+@examples(80)
+@given(curve_worlds())
+def test_reference_and_kernel_agree_on_schedules_over_the_year(world: World) -> None:
+    settle_by_every_way(world)
+
+
+@examples(80)
+@given(stay_worlds())
+def test_reference_and_kernel_agree_on_transfers_and_repeats(world: World) -> None:
+    settle_by_every_way(world)
+
+
+@examples(8)
 @pytest.mark.parametrize("address", SHIPPED)
 @given(data=st.data())
 def test_reference_and_kernel_agree_under_shipped_policies(address: str, data: st.DataObject) -> None:

@@ -107,6 +107,19 @@ def test_a_halved_deductible_and_a_raised_rate_cite_the_article_of_the_tilt() ->
     cited = [(one.document, one.article, one.trust) for one in deductible.cited]
     assert [(doc.zh, article) for doc, article, _ in cited if doc and article] == [("京医保发〔2022〕37号", "五")]
     assert [one.quote for one in bracket.cited if one.trust == "official"] == ["各费用段报销比例分别提高5个百分点"]
+    assert (bracket.base_percent, [(one.kind, one.amount) for one in bracket.changes]) == ("60", [("points", "5")])
+    assert len(bracket.cited) == 2
+
+
+def test_every_rate_is_printed_with_what_it_rests_on() -> None:
+    tilted = render(told("poor"), "zh").splitlines()
+    at = tilted.index("   18,273.00 × 65% = 11,877.45（0.00至50,000.00的费用段）")
+    assert tilted[at + 1] == "     比例：60% + 5个百分点 = 65%"
+    assert tilted[at + 2].startswith("     - 北京市城乡居民大病保险现行标准")
+    assert tilted[at + 3] == "     - 京医保发〔2022〕37号 五 [官方文本] “各费用段报销比例分别提高5个百分点”"
+    plain = render(told("ordinary"), "en").splitlines()
+    at = plain.index("   3,071.00 × 60 % = 1,842.60 (bracket from 0.00 to 50,000.00)")
+    assert plain[at + 1].startswith("     - Beijing's critical illness insurance standard in force")
 
 
 def test_a_second_stay_says_that_half_the_deductible_is_borne_and_why() -> None:
@@ -122,7 +135,71 @@ def test_a_transfer_says_what_the_stay_has_already_borne() -> None:
     assert deductible is not None
     assert (deductible.continues, deductible.full_fen) == ("before", 80_000)
     assert (deductible.borne_before_fen, deductible.borne_fen) == (80_000, 0)
-    assert any((one.quote or "").startswith("在转出定点医疗机构未发生") for one in deductible.cited)
+    quotes = [one.quote or "" for one in deductible.cited]
+    assert quotes[0] == "二级定点医疗机构800元"
+    assert quotes[1].startswith("在转出定点医疗机构未发生")
+    assert "三级定点医疗机构1300元" not in quotes
+    assert (deductible.kept, deductible.fixed_by) == (True, "before")
+
+
+def test_a_transfer_where_the_fund_paid_nothing_cites_the_later_facility() -> None:
+    claims = pl.DataFrame(
+        [
+            stay("before", "moved", 500, level=2),
+            stay("after", "moved", 10_000, start_date="2024-03-10", end_date="2024-03-20", continues="before"),
+        ],
+        schema_overrides={"reverses": pl.String},
+    )
+    deductible = worked(told("after", claims), "basic").deductible
+    assert deductible is not None
+    assert (deductible.kept, deductible.full_fen) == (False, 130_000)
+    assert deductible.cited[0].quote == "三级定点医疗机构1300元"
+
+
+SPECIAL = pl.DataFrame(
+    [
+        stay("visit", "ill", 2_000, level=2, care_type="special_outpatient"),
+        stay("bed", "ill", 9_000, start_date="2024-04-01", end_date="2024-04-09"),
+    ],
+    schema_overrides={"continues": pl.String, "reverses": pl.String},
+)
+REGISTERED = pl.DataFrame(
+    {"person_id": ["ill"], "group": ["special_disease"], "from_date": [date(2020, 1, 1)], "to_date": [None]},
+    schema_overrides={"to_date": pl.Date},
+)
+ILL = pl.DataFrame({"person_id": ["ill"]})
+
+
+def test_a_deductible_fixed_by_the_first_special_visit_cites_the_words_of_that_visit() -> None:
+    found = explain("bed", SPECIAL, ILL, REGISTERED, "cn/beijing")
+    working = worked(found, "basic")
+    assert working.part == "special_adult_stay"
+    assert working.deductible is not None
+    assert (working.deductible.full_fen, working.deductible.fixed_by) == (80_000, "visit")
+    cites = [(one.article, one.quote) for one in working.deductible.cited]
+    assert cites[0] == ("第二十一条", "二级定点医疗机构800元")
+    assert [article for article, _ in cites] == ["第二十一条", "第二十七条"]
+    assert "800.00（沿用 visit 所定的标准）" in render(found, "zh")
+
+
+def test_a_deductible_known_from_opening_accumulators_cites_the_article_and_no_other_number() -> None:
+    visit, bed = SPECIAL.head(1), SPECIAL.tail(1)
+    closed = settle(visit, ILL, REGISTERED, "cn/beijing", closing=True).closing_yuan
+    found = explain("bed", bed, ILL, REGISTERED, "cn/beijing", closed)
+    deductible = worked(found, "basic").deductible
+    assert deductible is not None
+    assert (deductible.full_fen, deductible.kept, deductible.fixed_by) == (80_000, True, None)
+    assert [one.article for one in deductible.cited] == ["第二十七条"]
+    assert "as fixed by an earlier claim" in render(found, "en")
+
+
+def test_a_transfer_from_a_stay_of_the_opening_accumulators_cites_article_25_alone() -> None:
+    before, after = (CLAIMS.filter(pl.col("claim_id") == name) for name in ("before", "after"))
+    closed = settle(before, PEOPLE, SPELLS, "cn/beijing", closing=True).closing_yuan
+    deductible = worked(explain("after", after, PEOPLE, SPELLS, "cn/beijing", closed), "basic").deductible
+    assert deductible is not None
+    assert (deductible.full_fen, deductible.kept, deductible.fixed_by) == (80_000, True, None)
+    assert [one.article for one in deductible.cited] == ["第二十五条"]
 
 
 def test_a_cap_says_what_was_used_before_and_what_is_left() -> None:
@@ -139,6 +216,23 @@ def test_every_status_is_listed_with_its_dates_and_whether_it_counts() -> None:
     assert not statuses["monitored"].counts
     assert statuses["monitored"].to_date == date(2023, 12, 31)
     assert told("poorest").statuses[0].counts  # lost during the stay, kept for it
+
+
+def test_a_status_that_chose_a_part_is_listed_as_used_there() -> None:
+    status = explain("bed", SPECIAL, ILL, REGISTERED, "cn/beijing").statuses[0]
+    assert (status.group, status.used_by, status.unused) == ("special_disease", ("basic",), "")
+
+
+def test_a_status_that_no_rule_asks_for_or_that_another_outranks_says_so() -> None:
+    spells = pl.DataFrame(
+        {"person_id": ["ill"] * 3, "group": ["dibao", "tekun", "monitored"], "from_date": [date(2020, 1, 1)] * 3}
+    ).with_columns(pl.lit(None, dtype=pl.Date).alias("to_date"))
+    found = explain("bed", SPECIAL, ILL, spells, "cn/beijing")
+    why = {one.group: (one.unused, one.because) for one in found.statuses}
+    assert why["tekun"] == ("", None)
+    assert why["dibao"] == ("outranked", "critical_illness")
+    assert why["monitored"] == ("not_asked", None)
+    assert "“特困人员”在先" in render(found, "zh")
 
 
 def test_what_did_not_apply_names_the_first_condition_that_failed_and_what_the_claim_has() -> None:
@@ -161,6 +255,17 @@ def test_a_tier_that_lets_nothing_through_closes_the_later_ones() -> None:
     assert "第十四条" in render(found, "zh")
 
 
+def test_a_status_is_unused_where_an_earlier_tier_lets_nothing_through() -> None:
+    claims = pl.DataFrame(
+        [stay("shut", "dibao", 1_000, care_type="outpatient", referral="unreferred", start_date="2024-03-10")],
+        schema_overrides={"continues": pl.String, "reverses": pl.String},
+    )
+    found = told("shut", claims)
+    dibao = next(one for one in found.statuses if one.group == "dibao")
+    assert (dibao.counts, dibao.used_by, dibao.unused, dibao.because) == (True, (), "closed", "basic")
+    assert "但城乡居民基本医疗保险不予支付的费用不进入后续层次，没有用到" in render(found, "zh")
+
+
 def test_a_claim_taken_back_is_explained_as_it_stood_and_the_later_one_as_settled_again() -> None:
     back = stay("undo", "twice", 0, start_date="2024-06-01", end_date="2024-06-01", reverses="first")
     claims = pl.concat([CLAIMS, pl.DataFrame([back], schema=CLAIMS.schema)])
@@ -174,12 +279,36 @@ def test_a_claim_taken_back_is_explained_as_it_stood_and_the_later_one_as_settle
     assert changes["basic"] == (1_528_800, 1_497_600)
 
 
+def test_a_claim_has_the_place_that_its_settlement_has_where_rows_are_taken_back() -> None:
+    back = stay("undo", "twice", 0, start_date="2024-04-01", end_date="2024-04-01", reverses="first")
+    claims = pl.concat([CLAIMS, pl.DataFrame([back], schema=CLAIMS.schema)])
+    settled = settle(claims, PEOPLE, SPELLS, "cn/beijing").fen.filter(pl.col("person_id") == "twice")
+    assert settled.height == 3
+    for row in settled.iter_rows(named=True):
+        found = told(row["claim_id"], claims)
+        assert (found.sequence, found.claims_in_year) == (row["sequence"], 3)
+
+
 def test_a_refused_row_says_why() -> None:
     found = told("wrong")
     assert found.state == "refused"
     assert found.refusal is not None
     assert found.refusal.reason == "parts_not_total"
     assert "各部分之和不等于总费用" in render(found, "zh")
+    assert found.refusal.detail not in render(found, "zh")
+    assert found.refusal.detail in render(found, "en")
+
+
+def test_conditions_on_statuses_and_years_read_naturally() -> None:
+    text = render(told("ordinary"), "zh")
+    assert "无身份" not in text
+    assert "限于特殊病种备案人员，本人不在其列" in text
+    outpatient = stay("out", "nobody", 1_000, care_type="outpatient", start_date="2024-03-10", level=1)
+    claims = pl.DataFrame([outpatient], schema_overrides={"continues": pl.String, "reverses": pl.String})
+    people = pl.DataFrame({"person_id": ["nobody"], "continuous_years": [3]})
+    text = render(explain("out", claims, people, None, "cn/beijing"), "zh")
+    assert "条件是“未连续参保”，本次为“连续参保3年”" in text
+    assert "本次不属于任何救助身份" in text or "须具有以下身份之一" in text
 
 
 def test_an_id_that_another_person_has_too_is_refused_as_in_settling() -> None:
@@ -205,8 +334,8 @@ def test_opening_accumulators_count_as_used_before() -> None:
 def test_a_file_gives_the_same_as_a_frame(tmp_path: Path) -> None:
     for name, frame in (("claims", CLAIMS), ("people", PEOPLE), ("spells", SPELLS)):
         frame.write_csv(tmp_path / f"{name}.csv")
-    files = [tmp_path / f"{name}.csv" for name in ("claims", "people", "spells")]
-    assert explain("poor", *files, "cn/beijing") == told("poor")
+    claims, people, spells = (tmp_path / f"{name}.csv" for name in ("claims", "people", "spells"))
+    assert explain("poor", claims, people, spells, "cn/beijing") == told("poor")
 
 
 def test_a_household_maximum_brings_in_the_other_members() -> None:

@@ -49,7 +49,11 @@ def test_a_share_of_the_largest_amount_does_not_wrap(amount: int, share_bp: int)
 
 
 @examples(200)
-@given(st.lists(st.tuples(HUGE.filter(bool), st.integers(0, BP)), max_size=4, unique_by=lambda b: b[0]), st.integers(0, BP), HUGE)
+@given(
+    st.lists(st.tuples(HUGE.filter(bool), st.integers(0, BP)), max_size=4, unique_by=lambda b: b[0]),
+    st.integers(0, BP),
+    HUGE,
+)
 def test_a_schedule_is_worth_the_sum_of_its_stretches(inner: list[tuple[int, int]], first: int, position: int) -> None:
     inner.sort()
     starts = [0, *(start for start, _ in inner)]
@@ -122,7 +126,9 @@ def test_a_household_is_summed_as_one_where_it_shares_counters() -> None:
 
 def test_what_accumulators_bring_counts_towards_the_largest_sum() -> None:
     law = one_tier({"per": "year", "brackets": [{"rate": percent(100)}]})
-    opening = pl.DataFrame({"person_id": ["p0"], "benefit_year": [2024], "counter_basic_k0_reached": [format_yuan(MAX_FEN - 100)]})
+    opening = pl.DataFrame(
+        {"person_id": ["p0"], "benefit_year": [2024], "counter_basic_k0_reached": [format_yuan(MAX_FEN - 100)]}
+    )
     assert by_both(a_claim(in_scope_fen=100), law=law, opening=opening)["pay_total_fen"].to_list() == [100]
     rejected = by_both(a_claim(in_scope_fen=101), law=law, opening=opening)
     assert rejected["reason"].to_list() == ["amount_too_large"]
@@ -132,7 +138,8 @@ def test_sums_over_many_huge_claims_are_exact() -> None:
     count = 20_000
     ids = [f"p{n}" for n in range(count)]
     claims = pl.DataFrame({"claim_id": ids, "person_id": ids}).with_columns(
-        care_type=pl.lit("inpatient"), facility_level=pl.lit("3"), start_date=pl.lit("2024-03-01"), end_date=pl.lit("2024-03-01"),
+        care_type=pl.lit("inpatient"), facility_level=pl.lit("3"),
+        start_date=pl.lit("2024-03-01"), end_date=pl.lit("2024-03-01"),
         total=pl.lit(format_yuan(MAX_FEN)), in_scope=pl.lit(format_yuan(MAX_FEN)),
     )  # fmt: skip
     law = policy_set(one_tier({"brackets": [{"rate": percent(100)}]}))
@@ -145,16 +152,25 @@ def test_amounts_of_columns_are_read_exactly_or_refused() -> None:
     part = {"pays": "given", "given": "paid_elsewhere"}
     people = people_frame([{"person_id": "p0"}])
     cells = ["0.07", " 12.30 ", "", None, "-1", "1.005", "much", "9000000000000.01", "9000000000000"]
-    claims = claims_frame([a_claim(f"c{n}", 10_000, f"2024-03-{n + 1:02}", paid_elsewhere=cell) for n, cell in enumerate(cells)])
+    claims = claims_frame(
+        [a_claim(f"c{n}", 10_000, f"2024-03-{n + 1:02}", paid_elsewhere=cell) for n, cell in enumerate(cells)]
+    )
     settled = settle(claims, people, None, policy_set(one_tier(part)))
     assert settled.fen["pay_basic_fen"].to_list() == [7, 1_230, 0, 0, 10_000]
     assert settled.rejected.select("claim_id", "reason").rows() == [(f"c{n}", "bad_amount") for n in (4, 5, 6, 7)]
-    floats = claims.filter(pl.col("claim_id").is_in(["c0", "c1"])).with_columns(paid_elsewhere=pl.Series([0.07, 1842.6]))
+    floats = claims.filter(pl.col("claim_id").is_in(["c0", "c1"])).with_columns(
+        paid_elsewhere=pl.Series([0.07, 1842.6])
+    )
     assert settle(floats, people, None, policy_set(one_tier(part))).fen["pay_basic_fen"].to_list() == [7, 10_000]
 
 
 def test_an_amount_of_a_persons_column_that_cannot_be_read_refuses_the_persons_claims() -> None:
-    law = one_tier({"deductible": {"per": "claim", "amount": {"column": "own_deductible", **yuan(0)}}, "brackets": [{"rate": percent(50)}]})
+    law = one_tier(
+        {
+            "deductible": {"per": "claim", "amount": {"column": "own_deductible", **yuan(0)}},
+            "brackets": [{"rate": percent(50)}],
+        }
+    )
     people = [{"person_id": "p0", "own_deductible": "a lot"}, {"person_id": "p1", "own_deductible": "1"}]
     world = world_of([law], [a_claim(), a_claim("c2", person_id="p1")], people, [])
     settled = settle(world.claims, world.people, None, world.policies)
@@ -163,7 +179,7 @@ def test_an_amount_of_a_persons_column_that_cannot_be_read_refuses_the_persons_c
     assert settled.fen["pay_basic_fen"].to_list() == [49_950]
 
 
-@examples(20)
+@examples(8)
 @given(worlds(), st.integers(1, 7))
 def test_any_number_of_threads_gives_the_same(world: World, threads: int) -> None:
     one = settle(world.claims, world.people, world.spells, world.policies, engine="kernel", threads=threads)

@@ -51,8 +51,19 @@ def test_a_person_whose_status_cannot_be_read_is_refused() -> None:
 
 
 def test_a_claim_outside_the_policys_dates_is_refused() -> None:
-    law = policy_set({**LAW, "from": "2024-01-01", "to": "2024-06-30"}, {**LAW, "from": "2024-09-01", "to": "2024-12-31"})
-    days = ["2023-12-31", "2024-01-01", "2024-06-30", "2024-07-01", "2024-08-31", "2024-09-01", "2024-12-31", "2025-01-01"]
+    law = policy_set(
+        {**LAW, "from": "2024-01-01", "to": "2024-06-30"}, {**LAW, "from": "2024-09-01", "to": "2024-12-31"}
+    )
+    days = [
+        "2023-12-31",
+        "2024-01-01",
+        "2024-06-30",
+        "2024-07-01",
+        "2024-08-31",
+        "2024-09-01",
+        "2024-12-31",
+        "2025-01-01",
+    ]
     result = told(*(a_claim(f"c{n}", day=day) for n, day in enumerate(days)), law=law)
     assert reasons(result) == {f"c{n}": "outside_policy_dates" for n in (0, 3, 4, 7)}
     assert "2023-12-31" in result.rejected["detail"][0]
@@ -87,10 +98,18 @@ def test_a_policy_that_can_settle_nothing_says_so() -> None:
         ([a_claim("c2"), a_claim("c1", continues="c2")], {"c1": "continues_later"}),
         ([a_claim("c1", continues="c1")], {"c1": "continues_later"}),
         (
-            [a_claim("c1", continues="c9"), a_claim("c2", continues="c1"), a_claim("c3", continues="c2"), a_claim("c4")],
+            [
+                a_claim("c1", continues="c9"),
+                a_claim("c2", continues="c1"),
+                a_claim("c3", continues="c2"),
+                a_claim("c4"),
+            ],
             {"c1": "unknown_continues", "c2": "unknown_continues", "c3": "unknown_continues"},
         ),
-        ([a_claim("c1", person_id="stranger"), a_claim("c2", continues="c1")], {"c1": "unknown_person", "c2": "continues_other_person"}),
+        (
+            [a_claim("c1", person_id="stranger"), a_claim("c2", continues="c1")],
+            {"c1": "unknown_person", "c2": "continues_other_person"},
+        ),
     ],
 )
 def test_a_stay_that_cannot_continue_what_it_names_is_refused(claims: list[Raw], refused: dict[str, str]) -> None:
@@ -98,7 +117,12 @@ def test_a_stay_that_cannot_continue_what_it_names_is_refused(claims: list[Raw],
 
 
 def test_refused_rows_come_back_as_they_came_in_the_order_of_the_input() -> None:
-    rows = [a_claim("c3", person_id="x"), a_claim("c1"), a_claim("c2", continues="c9", provider_id="H 1"), a_claim("c0", total="abc")]
+    rows = [
+        a_claim("c3", person_id="x"),
+        a_claim("c1"),
+        a_claim("c2", continues="c9", provider_id="H 1"),
+        a_claim("c0", total="abc"),
+    ]
     rejected = told(*rows).rejected
     assert rejected["claim_id"].to_list() == ["c3", "c2", "c0"]
     assert rejected["reason"].to_list() == ["unknown_person", "unknown_continues", "bad_amount"]
@@ -123,5 +147,28 @@ def test_carried_columns_come_through_untouched_whatever_their_name() -> None:
 def test_a_column_that_gives_an_amount_is_the_limit_where_the_law_says_so() -> None:
     pot = {"id": "pot", "cap": {"column": "own_limit", **yuan(10_000)}}
     law = policy_set(one_tier({"brackets": [{"rate": percent(50)}], "pots": ["pot"]}, pots=[pot]))
-    rows = [a_claim("c1", own_limit="150"), a_claim("c2", day="2024-03-02", own_limit="200"), a_claim("c3", day="2024-03-03")]
+    rows = [
+        a_claim("c1", own_limit="150"),
+        a_claim("c2", day="2024-03-02", own_limit="200"),
+        a_claim("c3", day="2024-03-03"),
+    ]
     assert told(*rows, law=law).fen["pay_basic_fen"].to_list() == [15_000, 5_000, 0]
+
+
+def test_care_before_birth_is_refused() -> None:
+    claims = pl.DataFrame(
+        {
+            "claim_id": ["c1", "c2"],
+            "person_id": ["p1", "p2"],
+            "care_type": ["inpatient"] * 2,
+            "start_date": ["2024-03-01"] * 2,
+            "end_date": ["2024-03-02"] * 2,
+            "facility_level": ["3"] * 2,
+            "total": ["2000"] * 2,
+            "in_scope": ["2000"] * 2,
+        }
+    )
+    people = pl.DataFrame({"person_id": ["p1", "p2"], "birth_date": ["2080-01-01", "2024-03-01"]})
+    done = settle(claims, people, policy="cn/beijing")
+    assert done.rejected.select("claim_id", "reason").rows() == [("c1", "born_after_care")]
+    assert done.settlements["claim_id"].to_list() == ["c2"]

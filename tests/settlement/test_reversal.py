@@ -18,10 +18,10 @@ from worlds import (
     examples,
     key_of,
     one_tier,
+    people_frame,
     percent,
     policy_set,
     spells_frame,
-    people_frame,
     world_of,
     worlds,
     yuan,
@@ -62,7 +62,8 @@ def reversed_worlds(draw: Any) -> tuple[World, list[Raw], list[Raw]]:
             "person_id": row["person_id"],
             "start_date": row["start_date"],
             "end_date": row["end_date"],
-            "settled_date": date.fromisoformat(row["settled_date"]) + timedelta(days=draw(st.sampled_from([1, 20, 150]))),
+            "settled_date": date.fromisoformat(row["settled_date"])
+            + timedelta(days=draw(st.sampled_from([1, 20, 150]))),
             "reverses": row["claim_id"],
         }
         for row in taken
@@ -74,7 +75,7 @@ def settled(world: World, rows: list[Raw], **more: Any) -> Settlements:
     return settle(claims_frame(rows), world.people, world.spells, law_of(world.policies), **more)
 
 
-@examples(50)
+@examples(25)
 @given(reversed_worlds(), ENGINES)
 def test_what_stays_is_the_year_without_the_claims_taken_back(case: Any, engine: Any) -> None:
     world, rows, reversals = case
@@ -93,14 +94,16 @@ def test_what_stays_is_the_year_without_the_claims_taken_back(case: Any, engine:
     assert_frame_equal(known, plain.closing)
 
 
-@examples(30)
+@examples(15)
 @given(reversed_worlds(), ENGINES)
 def test_a_claim_and_the_row_that_takes_it_back_come_to_nothing(case: Any, engine: Any) -> None:
     world, rows, reversals = case
     full = settled(world, rows + reversals, engine=engine)
     names = {row["claim_id"]: row["reverses"] for row in reversals}
     money = [name for name in full.fen.columns if name.endswith("_fen")]
-    pairs = full.fen.with_columns(pl.col("claim_id").replace(names)).filter(pl.col("claim_id").is_in(list(names.values())))
+    pairs = full.fen.with_columns(pl.col("claim_id").replace(names)).filter(
+        pl.col("claim_id").is_in(list(names.values()))
+    )
     sums = pairs.group_by("claim_id").agg(pl.len(), pl.col(money).sum())
     assert sums.height == len(reversals)
     assert set(sums["len"]) <= {2}
@@ -109,7 +112,7 @@ def test_a_claim_and_the_row_that_takes_it_back_come_to_nothing(case: Any, engin
     assert order.is_duplicated().sum() == 0
 
 
-@examples(40)
+@examples(25)
 @given(reversed_worlds(), ENGINES)
 def test_differences_are_what_was_first_settled_against_what_holds_now(case: Any, engine: Any) -> None:
     world, rows, reversals = case
@@ -154,12 +157,18 @@ def expected_differences(first: pl.DataFrame, now: pl.DataFrame) -> list[tuple[A
     return [(k[0], k[1], k[3], k[4], before, now, now - before) for k, before, now in sorted(found)]
 
 
-@examples(25)
+@examples(12)
 @given(worlds(), ENGINES)
 def test_reversing_every_claim_leaves_every_accumulator_as_it_began(world: World, engine: Any) -> None:
     rows = world.claims.to_dicts()
     back = [
-        {**row, "claim_id": f"r-{row['claim_id']}", "reverses": row["claim_id"], "continues": None, "settled_date": "2026-12-31"}
+        {
+            **row,
+            "claim_id": f"r-{row['claim_id']}",
+            "reverses": row["claim_id"],
+            "continues": None,
+            "settled_date": "2026-12-31",
+        }
         for row in rows
     ]
     full = settled(world, rows + back, engine=engine, closing=True)
@@ -176,14 +185,21 @@ def test_reversing_every_claim_leaves_every_accumulator_as_it_began(world: World
 
 
 CAPPED = one_tier(
-    {"per": "year", "deductible": {"per": "year", "amount": yuan(100_000)}, "brackets": [{"rate": percent(50)}], "pots": ["pot"]},
+    {
+        "per": "year",
+        "deductible": {"per": "year", "amount": yuan(100_000)},
+        "brackets": [{"rate": percent(50)}],
+        "pots": ["pot"],
+    },
     pots=[{"id": "pot", "cap": yuan(60_000)}],
 )
 
 
 def back(claim_id: str, of: str, day: str, **changes: Any) -> Raw:
     """Make a row that takes a claim back."""
-    return a_claim(claim_id, 0, day, reverses=of, in_scope=None, total=None, care_type=None, facility_level=None, **changes)
+    return a_claim(
+        claim_id, 0, day, reverses=of, in_scope=None, total=None, care_type=None, facility_level=None, **changes
+    )
 
 
 def told(*claims: Raw, **more: Any) -> Settlements:
@@ -218,7 +234,9 @@ def test_a_claim_settled_before_a_reversal_keeps_what_it_was_first_paid_in_the_d
     # c1 pays 60,000 and exhausts the pot; c2 gets nothing, then, after r1, still nothing (the deductible); c3 is first
     # settled after r1 (50,000), and bears the deductible once c2 is gone too.
     assert full.differences is not None
-    assert full.differences.filter(tier="total").select("claim_id", "before_fen", "after_fen").rows() == [("c3", 50_000, 0)]
+    assert full.differences.filter(tier="total").select("claim_id", "before_fen", "after_fen").rows() == [
+        ("c3", 50_000, 0)
+    ]
 
 
 def test_a_stay_goes_on_where_its_middle_part_is_taken_back() -> None:

@@ -8,14 +8,35 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import World, a_claim, claims_frame, examples, one_tier, people_frame, percent, policy_set, spells_frame, world_of, worlds
+from worlds import (
+    World,
+    a_claim,
+    claims_frame,
+    examples,
+    one_tier,
+    people_frame,
+    percent,
+    policy_set,
+    spells_frame,
+    world_of,
+    worlds,
+)
 
 from medfloor.periods import Span
 from medfloor.policy.resolve import resolve
 from medfloor.settlement import settle
 from medfloor.settlement.batch import Batch, prepare
 from medfloor.settlement.engines import claim_at, person_at, spells_at, visit_at
-from medfloor.settlement.scope import Spell, Visit, class_by_rule, facts_of, kinds_of, prefix_masks, statuses_held, year_of
+from medfloor.settlement.scope import (
+    Spell,
+    Visit,
+    class_by_rule,
+    facts_of,
+    kinds_of,
+    prefix_masks,
+    statuses_held,
+    year_of,
+)
 from medfloor.settlement.settle import law_of, read_all
 
 
@@ -25,7 +46,7 @@ def batch_of(world: World) -> Batch:
     return batch
 
 
-@examples(60)
+@examples(40)
 @given(worlds())
 def test_the_facts_that_stand_for_a_kind_meet_the_same_law_as_the_claims_own(world: World) -> None:
     batch = batch_of(world)
@@ -52,7 +73,12 @@ def seen(claim: dict[str, Any], person: dict[str, Any], **policy: Any) -> Any:
 
 def test_who_is_not_enrolled_on_the_first_day_of_the_care_is_not_insured() -> None:
     enrolled = {"enrolled_from": "2024-03-01", "enrolled_to": "2024-03-31"}
-    for day, scheme in (("2024-02-29", "none"), ("2024-03-01", "resident"), ("2024-03-31", "resident"), ("2024-04-01", "none")):
+    for day, scheme in (
+        ("2024-02-29", "none"),
+        ("2024-03-01", "resident"),
+        ("2024-03-31", "resident"),
+        ("2024-04-01", "none"),
+    ):
         assert seen(a_claim(day=day), enrolled).scheme == scheme
 
 
@@ -80,7 +106,12 @@ def test_the_first_rule_of_the_class_that_fits_counts() -> None:
         {"id": "b", "insured_class": "elderly", "when": {"age": {"at_least": 10}}},
     ]
     policy = policy_set({**one_tier(ANY_RATE), "classes": rules}).versions[0]
-    assert [class_by_rule(policy, age, None) for age in (None, 9, 17, 18)] == ["working_age", "student_child", "student_child", "elderly"]
+    assert [class_by_rule(policy, age, None) for age in (None, 9, 17, 18)] == [
+        "working_age",
+        "student_child",
+        "student_child",
+        "elderly",
+    ]
 
 
 STAY = Visit("inpatient", "3", date(2024, 3, 10), date(2024, 3, 20), date(2024, 4, 5))
@@ -142,7 +173,9 @@ def test_a_person_with_several_rows_is_seen_in_the_one_that_covers_the_care() ->
     claims = [a_claim(f"c{n}", day=day) for n, day in enumerate(("2024-02-01", "2024-03-01", "2024-05-01"))]
     law = one_tier({"when": {"scheme": ["resident", "none"]}, **ANY_RATE})
     batch = batch_of(world_of([law], claims, rows, []))
-    found = [facts_of(batch.law.policies.versions[0], visit_at(batch, i), person_at(batch, i), []).scheme for i in range(3)]
+    found = [
+        facts_of(batch.law.policies.versions[0], visit_at(batch, i), person_at(batch, i), []).scheme for i in range(3)
+    ]
     assert found == ["resident", "none", "employee"]
 
 
@@ -154,7 +187,11 @@ def test_a_person_who_moves_between_rows_counts_in_one_household() -> None:
         {"person_id": "p0", "household_id": "h2", "enrolled_from": "2024-03-01"},
         {"person_id": "p1", "household_id": "h1"},
     ]
-    claims = [a_claim("c1", 1_500, "2024-02-01"), a_claim("c2", 1_500, "2024-04-01"), a_claim("c3", 1_500, "2024-05-01", person_id="p1")]
+    claims = [
+        a_claim("c1", 1_500, "2024-02-01"),
+        a_claim("c2", 1_500, "2024-04-01"),
+        a_claim("c3", 1_500, "2024-05-01", person_id="p1"),
+    ]
     for engine in ("reference", "kernel"):
         fen = settle(claims_frame(claims), people_frame(people), spells_frame([]), policy_set(law), engine=engine).fen
         assert fen["deductible_fen"].to_list() == [1_000, 0, 0]

@@ -33,7 +33,9 @@ def test_claims_are_ordered_by_unit_year_settled_start_and_id(rows: list[tuple[i
 
 def test_long_histories_are_sorted_like_short_ones() -> None:
     rng = np.random.default_rng(7)
-    rows = [(int(u), 2024, int(d), int(s), f"{n:04}") for n, (u, d, s) in enumerate(rng.integers(0, [2, 40, 3], (500, 3)))]
+    rows = [
+        (int(u), 2024, int(d), int(s), f"{n:04}") for n, (u, d, s) in enumerate(rng.integers(0, [2, 40, 3], (500, 3)))
+    ]
     assert ordered(rows) == sorted(range(len(rows)), key=lambda i: rows[i])
 
 

@@ -1,7 +1,7 @@
 """Make random law and random histories for hypothesis: every feature of the model, every shape of a year.
 
-A `World` is a policy of one to three versions with the claims, people and spells of a few persons, as a user would bring
-them. Amounts lie near the thresholds of the policy, dates tie, stays continue others, statuses come and go.
+A `World` is a policy of one to three versions with the claims, people and spells of a few persons, as a user would
+bring them. Amounts lie near the thresholds of the policy, dates tie, stays continue others, statuses come and go.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class World:
 
     def __repr__(self) -> str:
         """Write all that is needed to build the world again, for hypothesis to show."""
-        versions = [version.model_dump(mode="json", by_alias=True, exclude_defaults=True) for version in self.policies.versions]
+        versions = [
+            version.model_dump(mode="json", by_alias=True, exclude_defaults=True) for version in self.policies.versions
+        ]
         tables = ",\n".join(repr([_told(row) for row in t.to_dicts()]) for t in (self.claims, self.people, self.spells))
         return f"world_of({[_told(version) for version in versions]!r},\n{tables})"
 
@@ -126,7 +128,7 @@ def _some(values: Sequence[Any], most: int = 3) -> st.SearchStrategy[list[Any]]:
     return st.lists(st.sampled_from(values), min_size=1, max_size=min(most, len(values)), unique=True)
 
 
-# --- law ---------------------------------------------------------------------------------------------------------------
+# --- law --------------------------------------------------------------------------------------------------------------
 
 _YEARS = st.sampled_from(
     [{"at_least": 60}, {"under": 18}, {"over": 6, "at_most": 70}, {"at_least": 0}, {"at_most": "6.5"}, {"over": "59.5"}]
@@ -184,7 +186,10 @@ def _amount(draw: Draw, columns: bool = True, unlimited: bool = False) -> Raw:
     """Draw an amount: mostly fixed, else of a series, from a column, or without limit."""
     kind = draw(st.integers(0, 19))
     if kind == 19 and columns:
-        return {"column": draw(st.sampled_from((*CLAIM_COLUMNS, PERSON_COLUMN))), **yuan(draw(st.sampled_from(EDGES_FEN)))}
+        return {
+            "column": draw(st.sampled_from((*CLAIM_COLUMNS, PERSON_COLUMN))),
+            **yuan(draw(st.sampled_from(EDGES_FEN))),
+        }
     if kind == 18 and columns:
         return {"column": PERSON_COLUMN, "unit": "yuan", "unlimited": unlimited}
     if kind == 17:
@@ -206,7 +211,10 @@ def _brackets(draw: Draw, whole_rates: bool) -> list[Raw]:
         return _param(draw, lambda: percent(draw(st.sampled_from(rates))), 15)
 
     return [
-        *({"up_to": _param(draw, lambda end=end: yuan(end + draw(st.integers(0, 40))), 10), "rate": rate()} for end in ends),
+        *(
+            {"up_to": _param(draw, lambda end=end: yuan(end + draw(st.integers(0, 40))), 10), "rate": rate()}
+            for end in ends
+        ),
         {"rate": rate()},
     ]
 
@@ -233,7 +241,9 @@ def _deductible(draw: Draw, home: str) -> Raw:
         if _often(draw, 40):
             made["counter"] = f"c{draw(st.integers(0, 1))}_{home}"
     if per == "admission":
-        made["transfer"] = draw(st.sampled_from(["first_if_fund_paid", "first_if_fund_paid", "highest", "new_admission"]))
+        made["transfer"] = draw(
+            st.sampled_from(["first_if_fund_paid", "first_if_fund_paid", "highest", "new_admission"])
+        )
         made["repeat"] = [_repeat(draw) for _ in range(draw(st.integers(0, 3)))]
     return made
 
@@ -335,7 +345,7 @@ def _version(draw: Draw, homes: dict[str, str]) -> Raw:
 
 @st.composite
 def policy_sets(draw: Draw, homes: Sequence[str] = ("p", "p", "h")) -> PolicySet:
-    """Draw the law of one place: one to three versions that change in the middle of a year, tiers of persons or households."""
+    """Draw the law of one place: one to three versions that change in the middle of a year."""
     of_tier = {name: draw(st.sampled_from(homes)) if _often(draw, 50) else "p" for name in TIERS}
     benefit_year = {
         "starts": draw(st.sampled_from(["01-01", "01-01", "07-01"])),
@@ -351,7 +361,7 @@ def policy_sets(draw: Draw, homes: Sequence[str] = ("p", "p", "h")) -> PolicySet
 
 @st.composite
 def tilted_laws(draw: Draw) -> Raw:
-    """Draw a policy that treats dibao better in every number, and all else alike; each tier has pots and counters of its own."""
+    """Draw a policy that treats dibao better in every number; each tier has a pot and a counter of its own."""
     tilt = {"group": "dibao"}
     tiers, pots = [], []
     for name in TIERS[: draw(st.integers(1, 4))]:
@@ -382,10 +392,10 @@ def tilted_laws(draw: Draw) -> Raw:
     return {"tiers": tiers, "pots": pots}
 
 
-# --- histories ---------------------------------------------------------------------------------------------------------
+# --- histories --------------------------------------------------------------------------------------------------------
 
 FIRST_DAY = date(2024, 1, 20)
-_BIRTHS = (None, "1954-05-02", "1964-02-29", "1990-01-01", "2006-02-10", "2018-02-20", "2024-02-01")
+_BIRTHS = (None, "1954-05-02", "1964-02-29", "1990-01-01", "2006-02-10", "2018-02-20", "2023-06-30")
 
 
 def amounts(largest_fen: int = 10**13) -> st.SearchStrategy[int]:
@@ -414,7 +424,7 @@ def people_rows(draw: Draw, most: int = 4) -> list[Raw]:
         }
         match draw(st.integers(0, 5)):
             case 4:
-                rows.append(person | {"enrolled_from": "2024-02-01", "enrolled_to": "2024-04-10"})
+                rows.append(person | {"enrolled_from": "2023-06-30", "enrolled_to": "2024-04-10"})
             case 5:
                 rows.append(person | {"enrolled_to": "2024-03-01"})
                 later = {"scheme": draw(st.sampled_from(tables.SCHEMES)), "enrolled_from": "2024-03-20"}
@@ -517,3 +527,64 @@ def worlds(draw: Draw, homes: Sequence[str] = ("p", "p", "h"), most_claims: int 
     spells = draw(spell_rows(persons))
     claims = draw(st.permutations(claims)) if claims else claims
     return World(policies, claims_frame(claims), people_frame(people), spells_frame(spells))
+
+
+@st.composite
+def stay_worlds(draw: Draw) -> World:
+    """Draw one person's year of stays: transfers between levels, repeats, small amounts around the deductibles."""
+    small = st.sampled_from([0, 1, 99, 100, 101, 150, 200, 201, 400])
+    tiers = []
+    for name in TIERS[: draw(st.integers(1, 2))]:
+        levels = [{"when": {"facility_level": level}, **yuan(draw(small))} for level in ("1", "2")]
+        deductible: Raw = {"per": "admission", "amount": [*levels, yuan(draw(small))]}
+        deductible["transfer"] = draw(st.sampled_from(["first_if_fund_paid", "highest", "new_admission"]))
+        deductible["repeat"] = [_repeat(draw) | {"from_admission": 2} for _ in range(draw(st.integers(1, 2)))]
+        part = {"id": "k0", "deductible": deductible, "brackets": [{"rate": percent(draw(st.sampled_from([50, 100])))}]}
+        tiers.append({"id": name, "parts": [part]})
+    rows: list[Raw] = []
+    for number in range(draw(st.integers(2, 8))):
+        changes: Raw = {"facility_level": draw(st.sampled_from(("1", "2")))}
+        if rows and _often(draw, 50):
+            changes["continues"] = draw(st.sampled_from([row["claim_id"] for row in rows[-2:]]))
+        rows.append(a_claim(f"c{number}", draw(small), f"2024-03-{number + 1:02}", **changes))
+    return world_of([{"tiers": tiers}], rows, [{"person_id": "p0"}], [])
+
+
+@st.composite
+def curve_worlds(draw: Draw) -> World:
+    """Draw a year of small claims under schedules over the year, with a status that changes the curve half way."""
+    small = st.sampled_from([0, 1, 2, 50, 99, 100, 101, 149, 200, 301])
+    rates = st.sampled_from([0, "33.33", 50, "62.5", "99.99", 100])
+    home = draw(st.booleans())
+    tiers = []
+    for name in TIERS[: draw(st.integers(1, 3))]:
+        amount = [{"when": {"group": "dibao"}, **yuan(draw(small))}, yuan(draw(small))]
+        ends = draw(st.lists(st.sampled_from([50, 100, 150, 301]), max_size=2, unique=True).map(sorted))
+        better = {"when": {"group": "dibao"}, **percent(draw(rates))}
+        part: Raw = {
+            "id": "k0",
+            "per": "year",
+            "origin": draw(st.sampled_from(["excess", "absolute"])),
+            "deductible": {
+                "per": "year",
+                "amount": amount,
+                "fixed_by": draw(st.sampled_from(["current"] * 3 + ["first"])),
+            },
+            "brackets": [
+                *({"up_to": yuan(end), "rate": [better, percent(draw(rates))]} for end in ends),
+                {"rate": [better, percent(draw(rates))]},
+            ],
+        }
+        if _often(draw, 30):
+            part["keeps_from_later"] = ["deductible"]
+        tiers.append(
+            {"id": name, "prefer": ["dibao"], "accumulate": "household" if home else "person", "parts": [part]}
+        )
+    rows = [
+        a_claim(f"c{number}", draw(small), f"2024-03-{number + 1:02}", person_id=draw(st.sampled_from(("p0", "p1"))))
+        for number in range(draw(st.integers(1, 7)))
+    ]
+    rounding = {"mode": draw(st.sampled_from(["half_up", "half_even", "down", "up"]))}
+    people = [{"person_id": name, "household_id": "h"} for name in ("p0", "p1")]
+    spells = [{"person_id": "p0", "group": "dibao", "from_date": "2024-03-03"}]
+    return world_of([{"tiers": tiers, "rounding": rounding}], rows, people, spells)

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -110,7 +111,18 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             # A terminal that cannot show a Chinese character gets its number, never a traceback.
             stream.reconfigure(errors="backslashreplace")
+    # Set before Polars is imported, which puts a handler of its own before this one.
+    signal.signal(signal.SIGINT, _interrupt)
     program.main()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Interrupt once: what cleans up after an interruption is not interrupted itself.
+
+    Polars raises KeyboardInterrupt too when it is at work, so that one Ctrl-C would come twice.
+    """
+    if not isinstance(sys.exc_info()[1], (KeyboardInterrupt, click.Abort)):
+        raise KeyboardInterrupt
 
 
 def _say_error(error: BaseException) -> int:

@@ -282,7 +282,7 @@ def cliffs(name: str, reforms: tuple[str, ...], care_types: tuple[str, ...], lan
         for line in [cliff.text(lang) for cliff in found] or [say("cliffs.none", lang)]:
             click.echo(f"  {line}")
     if search.skipped:
-        why = search.skipped[0][1]
+        why = search.skipped[0][1].in_(lang)
         click.echo("\n" + say("cliffs.skipped", lang, n=len(search.skipped), why=why))
 
 

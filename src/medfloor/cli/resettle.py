@@ -41,10 +41,11 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
 
     Exit codes: 0 done, 1 done but some rows were refused, 2 nothing could be done.
     """
+    from contextlib import ExitStack
     from pathlib import Path
 
     from medfloor.errors import UsageError
-    from medfloor.intake import check_outputs, write_table
+    from medfloor.intake import TableWriter, check_outputs
     from medfloor.settlement.resettle import resettle
 
     claims = asked["claims"] or asked["claims_option"]
@@ -61,19 +62,28 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         claims, asked["people"], asked["spells_before"], asked["spells_after"], asked["policy"],
         reforms=asked["reforms"], opening=asked["opening"],
     )  # fmt: skip
-    if asked["out"]:
-        write_table(found.claims, asked["out"], inputs=given)
-    if asked["people_out"]:
-        write_table(found.people, asked["people_out"], inputs=given)
-    refused = found.after.rejected
-    if rejects and (refused.height or asked["rejects"]):
-        write_table(refused, rejects, money_columns=[], inputs=given)
+    refused = found.rejected
+    outputs: list[tuple[str | None, Any, list[str] | None]] = [
+        (asked["out"], found.claims, None),
+        (asked["people_out"], found.people, None),
+    ]
+    # Refused rows of an earlier run do not stay beside this one's changes.
+    writes_rejects = bool(rejects and (refused.height or asked["rejects"] or Path(rejects).exists()))
+    outputs.append((rejects if writes_rejects else None, refused, []))
+    with ExitStack() as stack:
+        writers = []
+        for path, frame, money in outputs:
+            if path:
+                writers.append(stack.enter_context(TableWriter(path, money_columns=money)))
+                writers[-1].append(frame)
+        for writer in writers:
+            writer.finish()
     _report(found.people, asked)
     if refused.height:
         click.echo(f"{say('summary.rejected', asked['lang'])}: {refused.height:,}")
         for reason, count in sorted(refused["reason"].value_counts().iter_rows()):
             click.echo(f"  {reason}  {count:,}")
-    for key, path in (("file_differences", asked["out"]), ("file_rejects", rejects if refused.height else None)):
+    for key, path in (("file_differences", asked["out"]), ("file_rejects", rejects if writes_rejects else None)):
         if path:
             click.echo(f"{say(f'summary.{key}', asked['lang'])}: {path}")
     ctx.exit(1 if refused.height else 0)

@@ -20,7 +20,7 @@ def memory_of(text: str) -> int:
 
     from medfloor.errors import UsageError
 
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", text.lower())
+    found = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,12})?)\s*([kmgt]?)i?b?\s*", text.lower())
     scale = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
     if not found or float(found[1]) == 0:
         raise UsageError(

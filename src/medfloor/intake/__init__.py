@@ -8,6 +8,7 @@ from medfloor.intake.files import (
     collect,
     read_table,
     scan_table,
+    sink_all,
     write_table,
     yuan_of,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "read_spells",
     "read_table",
     "scan_table",
+    "sink_all",
     "write_table",
     "yuan_of",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import os
 import re
 import secrets
@@ -128,6 +129,27 @@ def collect(scan: Scan, query: pl.LazyFrame) -> pl.DataFrame:
         return query.collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
         if scan.path is None:
+            raise
+        raise _broken(file_format(scan.path), scan.place, error, scan.path) from None
+
+
+def sink_all(scan: Scan, queries: Sequence[pl.LazyFrame], paths: Sequence[Path]) -> None:
+    """Write several queries over a scan as Parquet files, in one pass over it.
+
+    Raises what `collect` raises, and OutputError cannot_write where the disk is full.
+    """
+    sinks = [query.sink_parquet(path, lazy=True) for query, path in zip(queries, paths, strict=True)]
+    try:
+        pl.collect_all(sinks, engine="streaming")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if _is_full(error):
+            place = paths[0].parent.parent
+            raise OutputError(
+                "cannot_write",
+                f"the parts of {scan.place} do not fit on the disk of {place}. What stood there before is unchanged. "
+                "Free about as much space as the file takes, or write to another disk.",
+            ) from None
+        if scan.path is None or isinstance(error, OSError):
             raise
         raise _broken(file_format(scan.path), scan.place, error, scan.path) from None
 
@@ -301,6 +323,9 @@ class _Replacement:
             self.file: BufferedWriter = os.fdopen(descriptor, "wb")
         except OSError as error:
             raise self._failure(error) from None
+        except BaseException:  # an interruption between the two lines
+            self.drop()
+            raise
         with contextlib.suppress(OSError):
             # Settlements are personal data: a file that was closed to others stays closed.
             os.fchmod(descriptor, stat.S_IMODE(self.target.stat().st_mode))
@@ -337,8 +362,8 @@ class _Replacement:
         os.fsync(self.file.fileno())
 
     def drop(self) -> None:
-        """Give the new file up; the old one stays."""
-        with contextlib.suppress(OSError):
+        """Give the new file up, opened or not; the old one stays."""
+        with contextlib.suppress(OSError, AttributeError):
             self.file.close()
         self.temporary.unlink(missing_ok=True)
 
@@ -349,6 +374,13 @@ class _Replacement:
             f"{self.given} could not be written: {why}. What stood there before is unchanged. "
             "Free some space, or name a file in a folder where you may write.",
         )
+
+
+def _is_full(error: Exception) -> bool:
+    """Say whether an error means that nothing more can be written; Polars tells the system's number in words only."""
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    number = getattr(error, "errno", None) or (int(told[1]) if told else None)
+    return number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _is_writing_failure(error: BaseException | None) -> bool:
@@ -476,6 +508,7 @@ __all__ = [
     "file_format",
     "read_table",
     "scan_table",
+    "sink_all",
     "survey",
     "write_table",
 ]

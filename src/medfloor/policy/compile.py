@@ -22,7 +22,7 @@ from medfloor import tables
 from medfloor.errors import MissingValueError, PolicyError
 from medfloor.money import MODE_NUMBER, PLACE_FEN
 from medfloor.policy.load import PolicySet
-from medfloor.policy.model import Case, Growth, Range, StatusDay, When
+from medfloor.policy.model import MOST_TIERS, Case, Growth, Range, StatusDay, When
 from medfloor.policy.resolve import MOST_YEARS, Amount, Facts, Rules, Step, resolve
 
 Ints = npt.NDArray[np.int64]
@@ -77,7 +77,7 @@ DED_NONE, DED_ADMISSION, DED_CLAIM, DED_YEAR, DED_CURVE = range(5)
 PAYS = {"schedule": 0, "nothing": 1, "given": 2}
 TRANSFER = {"first_if_fund_paid": 0, "highest": 1, "new_admission": 2}
 FLOOR_OF = {"total": 0, "total_less_deductible": 1, "in_scope": 2}
-MAX_STEPS = 16
+MAX_STEPS = 16  # as model.MOST_TIERS, but written here, where the digest of compiled code sees it
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,10 @@ class Layout:
         return self.names.index(name)
 
 
+CLAIMS = "claims"
+"""The counter of the year's claims that stand. Engines carry it on; `settle` counts, and numbers the claims by it."""
+
+
 def layout_of(policies: PolicySet) -> Layout:
     """Collect every counter that any version uses, so that all versions of a year can share one account.
 
@@ -116,6 +120,7 @@ def layout_of(policies: PolicySet) -> Layout:
                 f"{policies.address}: counter {name} is used by a person and by a household; rename one",
             )
 
+    add(CLAIMS, False)
     for version in policies.versions:
         for tier in version.tiers:
             tiers[tier.id] = None
@@ -328,7 +333,7 @@ def profiles_of(rules: Sequence[Rules], layout: Layout, columns: Sequence[str]) 
     ceilings: list[tuple[int, int]] = []
     ceiling_rows: list[list[int]] = []
     for rule in rules:
-        assert len(rule.steps) <= MAX_STEPS, "a policy has at most 16 tiers"
+        assert len(rule.steps) <= MAX_STEPS == MOST_TIERS
         for step in rule.steps:
             steps.append(_step_row(step, layout, columns, len(brackets), len(pots), len(repeats)))
             brackets += _bracket_rows(step)
@@ -341,7 +346,8 @@ def profiles_of(rules: Sequence[Rules], layout: Layout, columns: Sequence[str]) 
         rounding.append((MODE_NUMBER[rule.rounding_mode], PLACE_FEN[rule.rounding_place]))
         start = len(ceiling_rows)
         for ceiling in rule.ceilings:
-            order = [n for tier in ceiling.give_back for n, step in enumerate(rule.steps) if step.tier == tier]
+            place = {step.tier: n for n, step in enumerate(rule.steps)}
+            order = [place[tier] for tier in dict.fromkeys(ceiling.give_back) if tier in place]
             ceiling_rows.append([ceiling.share_bp, *order, *[-1] * (MAX_STEPS - len(order))])
         ceilings.append((start, len(ceiling_rows)))
     return Profiles(

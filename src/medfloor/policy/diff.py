@@ -12,7 +12,7 @@ from typing import Any, Literal
 from medfloor.policy.model import Case, Policy, When
 from medfloor.policy.numbers import Leaf, address_of, ground_of, leaves_of
 from medfloor.policy.wording import condition_text, ground_text, value_text
-from medfloor.words import say
+from medfloor.words import join, say
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def diff_policies(before: Policy, after: Policy, lang: str = "en") -> list[Chang
     >>> old, new = (load_policy(f"cn/beijing@{day}").versions[0] for day in ("2018-01-01", "2019-01-01"))
     >>> change = diff_policies(old, new)[0]
     >>> change.path, change.new
-    ('tiers/critical_illness/parts/year/deductible/amount', '30,404 yuan')
+    ('tiers/critical_illness/prefer', 'tekun, dibao, dibao_marginal')
     """
     old, new = _by_key(before), _by_key(after)
     changes: list[Change] = []
@@ -106,5 +106,7 @@ def _said(policy: Policy, leaf: Leaf, lang: str) -> str:
         case: Case = leaf.number.case
         return value_text(policy, case, lang)
     if isinstance(leaf.value, (list, tuple)):
-        return ", ".join(str(item) for item in leaf.value)
+        return join([str(item) for item in leaf.value], lang)
+    if isinstance(leaf.value, bool):
+        return say("diff.yes" if leaf.value else "diff.no", lang)
     return str(leaf.value)

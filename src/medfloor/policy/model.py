@@ -13,6 +13,7 @@ use for completion is made from them (`medfloor policy schema`). Conventions:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -442,6 +443,16 @@ class Codes(Model):
     hosp_lv: dict[str, FacilityLevel] = {}
 
 
+MOST_TIERS = 16
+"""How many tiers one policy may have."""
+
+
+def _check_once(names: Sequence[str], place: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{place}: the same id twice: {', '.join(twice)}")
+
+
 class Policy(Model):
     """Be the law of one place from one date on."""
 
@@ -484,13 +495,17 @@ class Policy(Model):
                 for name in part.pots:
                     if name not in pots:
                         raise ValueError(f"tiers/{tier.id}/parts/{part.id} names pot {name}, which is not under pots")
+                _check_once(part.pots, f"tiers/{tier.id}/parts/{part.id}/pots")
+            _check_once([part.id for part in tier.parts], f"tiers/{tier.id}/parts")
+            _check_once(tier.base, f"tiers/{tier.id}/base")
         for ceiling in self.ceilings:
             for name in ceiling.give_back:
                 if name not in tiers:
                     raise ValueError(f"ceilings/{ceiling.id}/give_back names tier {name}, which is not under tiers")
-        for ids in ([t.id for t in self.tiers], [p.id for p in self.pots]):
-            if len(ids) != len(set(ids)):
-                raise ValueError(f"the same id twice: {', '.join(sorted({i for i in ids if ids.count(i) > 1}))}")
+        if len(self.tiers) > MOST_TIERS:
+            raise ValueError(f"tiers: {len(self.tiers)} are more than the {MOST_TIERS} that a claim can pass through")
+        _check_once([tier.id for tier in self.tiers], "tiers")
+        _check_once([pot.id for pot in self.pots], "pots")
         return self
 
     def source_of(self, item: Sourced) -> Source | None:

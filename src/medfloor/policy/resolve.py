@@ -255,7 +255,9 @@ def series_value(policy: Policy, name: str, year: int, path: str) -> Decimal:
             for value in series.values:
                 if value.year == year:
                     return value.value
-            raise _missing(policy, path, f"series {name} has no value for {year}")
+            missing = _missing(policy, path, f"series {name} has no value for {year}")
+            missing.series, missing.year = name, year
+            raise missing
     raise _missing(policy, path, f"there is no series {name}")
 
 
@@ -442,11 +444,13 @@ def _figure(policy: Policy, case: Case, path: str) -> Decimal:
 
 
 def _missing(policy: Policy, path: str, why: str) -> MissingValueError:
-    return MissingValueError(
+    error = MissingValueError(
         "policy_value_missing",
-        f"{policy.id} ({policy.from_}): {path} has no value: {why}. Supply it with a reform file that holds\n"
-        f"  change: {{{path}: YOUR-VALUE}}\nand pass it with --reform",
+        f"{policy.id} ({policy.from_}): {path} has no value: {why}. Supply it with --reform FILE, a file that holds "
+        f"change: {{{path}: YOUR-VALUE}}; `medfloor policy check` lists every number that is missing",
     )
+    error.path = path
+    return error
 
 
 def _exact_bp(percent: Decimal, path: str, most_bp: int = BP) -> int:

@@ -89,7 +89,11 @@ def condition_text(policy: Policy, when: When | None, lang: str) -> str:
     for field in ("age", "continuous_years", "claim_free_years", "total"):
         asked: Range | None = getattr(when, field)
         if asked is not None:
-            said.append(say(f"when.{field}", lang, range=_range_text(asked)))
+            none = field == "continuous_years" and asked == Range(at_most=Decimal(0))
+            text = (
+                say("when.not_continuous", lang) if none else say(f"when.{field}", lang, range=_range_text(asked, lang))
+            )
+            said.append(text)
     if when.diagnosis is not None:
         said.append(say("when.diagnosis", lang, codes=join(when.diagnosis, lang)))
     return say("when.and", lang).join(said)
@@ -107,6 +111,7 @@ def ground_text(ground: Ground, lang: str, quoted: bool = True) -> str:
     return " ".join(parts)
 
 
-def _range_text(asked: Range) -> str:
-    bounds = ((" ≥ ", asked.at_least), (" > ", asked.over), (" ≤ ", asked.at_most), (" < ", asked.under))
-    return ",".join(f"{sign}{figure_text(value)}" for sign, value in bounds if value is not None).strip()
+def _range_text(asked: Range, lang: str) -> str:
+    bounds = (("≥", asked.at_least), (">", asked.over), ("≤", asked.at_most), ("<", asked.under))
+    gap = "" if lang == "zh" else " "
+    return join([f"{sign}{gap}{figure_text(value)}" for sign, value in bounds if value is not None], lang)

@@ -18,7 +18,7 @@ import polars as pl
 
 from medfloor.errors import InputError
 from medfloor.money import MAX_FEN
-from medfloor.policy.compile import Layout
+from medfloor.policy.compile import CLAIMS, Layout
 from medfloor.settlement.columns import STAY_COLUMNS
 
 Ints = npt.NDArray[np.int64]
@@ -47,7 +47,7 @@ def counter_columns(layout: Layout) -> list[tuple[str, bool]]:
 
 
 def _is_count(name: str) -> bool:
-    return name.endswith("_admissions") or "_admissions_" in name
+    return name == CLAIMS or name.endswith("_admissions") or "_admissions_" in name
 
 
 def empty_accumulators(layout: Layout) -> pl.DataFrame:
@@ -57,6 +57,24 @@ def empty_accumulators(layout: Layout) -> pl.DataFrame:
     schema["last_stay"] = pl.String
     schema |= {f"{tier}_stay_{field}": pl.Int64 for tier in layout.stay_tiers for field in STAY_FIELDS}
     return pl.DataFrame(schema=schema)
+
+
+def with_claims_counted(closing: pl.DataFrame, claims: pl.DataFrame) -> pl.DataFrame:
+    """Count the claims that stand (person_id, benefit_year) on top of what the opening brought."""
+    counts = claims.group_by("person_id", "benefit_year").agg(pl.len().cast(pl.Int64).alias("_more"))
+    counts = counts.with_columns(pl.col("benefit_year").cast(pl.Int64))
+    joined = closing.join(counts, on=["person_id", "benefit_year"], how="left", maintain_order="left")
+    return joined.with_columns(pl.col(CLAIMS) + pl.col("_more").fill_null(0)).drop("_more")
+
+
+def numbered_on(fen: pl.DataFrame, opening: pl.DataFrame) -> pl.DataFrame:
+    """Let `sequence` go on from the claims that the opening counted."""
+    before = opening.select(
+        "person_id", pl.col("benefit_year").cast(fen.schema["benefit_year"]), pl.col(CLAIMS).alias("_before")
+    )
+    joined = fen.join(before, on=["person_id", "benefit_year"], how="left", maintain_order="left")
+    order = (pl.col("sequence") + pl.col("_before").fill_null(0)).cast(fen.schema["sequence"])
+    return joined.with_columns(order.alias("sequence")).drop("_before")
 
 
 def to_file_form(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, list[str]]:

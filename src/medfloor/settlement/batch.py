@@ -221,9 +221,7 @@ def prepare(
             raise error
         refused = replace(refused, unpublished=refused.unpublished or error)
         gone = pl.Series(list(lacking), dtype=pl.UInt32)
-        reason = {
-            row: f"the policy cannot settle this claim: {str(error).splitlines()[0]}" for row, error in lacking.items()
-        }
+        reason = {row: f"the policy cannot settle this claim: {error.message}" for row, error in lacking.items()}
         refused = refused.add(
             frame.filter(pl.col("row").cast(pl.UInt32).is_in(gone.implode())),
             "policy_value_missing",
@@ -261,9 +259,31 @@ def _find_people(
         frame = frame.filter(~pl.col("person_id").is_in(bad["person_id"].implode()))
     if frame["_person"].null_count():
         lost = frame.filter(pl.col("_person").is_null())
-        refused = refused.add(lost, "unknown_person", "person_id: people has no row for this value; add the person")
+        refused = refused.add(
+            lost, "unknown_person", "person_id: people has no row for the value in this row; add the person"
+        )
         frame = frame.filter(pl.col("_person").is_not_null())
-    return frame, refused
+    return _born_already(frame, register, refused)
+
+
+def _says(column: str, text: str) -> pl.Expr:
+    """Name the column and its value, a claim_id, before what is wrong with it."""
+    return pl.format("{} {}: {}", pl.lit(column), pl.col(column), pl.lit(text))
+
+
+def _born_already(frame: pl.DataFrame, register: Register, refused: Refusals) -> tuple[pl.DataFrame, Refusals]:
+    """Refuse care that began before its person was born."""
+    births = register.rows["birth_date"]
+    if births.null_count() == len(births) or frame.height == 0:
+        return frame, refused
+    first = _days(births, DAWN)[register.row_first[frame["_person"].cast(pl.Int64).to_numpy()]]
+    early = pl.Series(first > frame["start_date"].cast(pl.Int32).to_numpy())
+    if not early.any():
+        return frame, refused
+    detail = pl.format(
+        "start_date {}: the birth_date of this person in people lies later; mend one", pl.col("start_date")
+    )
+    return frame.filter(~early), refused.add(frame.filter(early), "born_after_care", detail)
 
 
 def _find_versions(law: Law, frame: pl.DataFrame, refused: Refusals) -> tuple[pl.DataFrame, Refusals]:
@@ -304,9 +324,10 @@ def _check_sums(
     frame: pl.DataFrame, register: Register, opening: pl.DataFrame | None, layout: Layout, refused: Refusals
 ) -> tuple[pl.DataFrame, Refusals]:
     """Refuse unit-years whose sum, with what was used before, leaves the range in which engines count exactly."""
+    sums_of = [name for name, start in zip(layout.names, layout.initial, strict=True) if start == 0]
     opened: Any = 0
     if opening is not None and opening.height:
-        opened = opening.select(layout.names).max().transpose().to_series().max()
+        opened = opening.select(sums_of).max().transpose().to_series().max()
     mean: Any = frame["total_fen"].mean()
     whole = float(mean or 0) * frame.height
     if whole + float(opened or 0) < MAX_FEN / 2:  # the usual case, and far from where a double is no longer exact
@@ -316,9 +337,7 @@ def _check_sums(
     sums = keys.group_by("unit", "_year").agg(pl.col("total_fen").cast(pl.Int128).sum().alias("sum"))
     if opening is not None:
         index = pl.DataFrame({"person_id": register.person_ids, "unit": units})
-        before = opening.select(
-            "person_id", pl.col("benefit_year").alias("_year"), used=pl.max_horizontal(layout.names)
-        )
+        before = opening.select("person_id", pl.col("benefit_year").alias("_year"), used=pl.max_horizontal(sums_of))
         before = before.join(index, on="person_id").group_by("unit", "_year").agg(pl.col("used").max())
         sums = sums.join(before, on=["unit", "_year"], how="left")
         sums = sums.with_columns(pl.col("sum") + pl.col("used").fill_null(0).cast(pl.Int128))
@@ -338,7 +357,7 @@ def _owners_of_named(frame: pl.DataFrame, elsewhere: pl.DataFrame | None) -> pl.
         return pl.DataFrame(schema={"claim_id": pl.String, "_owner": pl.String})
     owners = frame.select("claim_id", "person_id").filter(pl.col("claim_id").is_in(named.implode()))
     if elsewhere is not None:
-        owners = pl.concat([owners, elsewhere.filter(pl.col("claim_id").is_in(named.implode()))])
+        owners = pl.concat([owners, elsewhere.filter(pl.col("claim_id").is_in(named.implode()))]).unique()
     return owners.rename({"person_id": "_owner"})
 
 
@@ -367,12 +386,15 @@ def _check_continues(
         later = mine.filter(_not_before(mine))
         refused = refused.add(
             lost, "unknown_continues",
-            "continues: no settled claim of this file has that claim_id, nor is it the last stay of the opening"
-            " accumulators",
+            _says(
+                "continues", "no settled claim of this file has that claim_id, nor is it the last stay of the opening"
+            ),
         )  # fmt: skip
-        refused = refused.add(theirs, "continues_other_person", "continues: that stay belongs to another person")
         refused = refused.add(
-            later, "continues_later", "continues: that stay is settled after this one; check the dates"
+            theirs, "continues_other_person", _says("continues", "that stay belongs to another person")
+        )
+        refused = refused.add(
+            later, "continues_later", _says("continues", "that stay is settled after this one; check the dates")
         )
         gone = pl.concat([lost["row"], theirs["row"], later["row"]])
         if not len(gone):
@@ -422,11 +444,13 @@ def _check_reversals(
     twice = mine.filter(~pl.col("reverses").is_first_distinct())
     refused = refused.add(
         lost, "unknown_reversed",
-        "reverses: no settled claim of this file has that claim_id; settle the year's earlier claims with it",
+        _says("reverses", "no settled claim of this file has that claim_id; settle the year's earlier claims with it"),
     )  # fmt: skip
-    refused = refused.add(theirs, "reversed_other_person", "reverses: that claim belongs to another person")
-    refused = refused.add(early, "reversal_too_early", "reverses: that claim is settled after this reversal")
-    refused = refused.add(twice, "reversed_twice", "reverses: that claim is already taken back by an earlier row")
+    refused = refused.add(theirs, "reversed_other_person", _says("reverses", "that claim belongs to another person"))
+    refused = refused.add(early, "reversal_too_early", _says("reverses", "that claim is settled after this reversal"))
+    refused = refused.add(
+        twice, "reversed_twice", _says("reverses", "that claim is already taken back by an earlier row")
+    )
     return mine.filter(pl.col("reverses").is_first_distinct()).select(kept), refused
 
 

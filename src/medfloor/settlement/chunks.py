@@ -1,32 +1,45 @@
-"""Settle files: whole, or in person partitions where a limit of memory asks for it. The results are the same bytes.
-
-Partitions are ranges of units in their order (person_id, or household_id), so their outputs, put one behind the other,
-are in the order in which a whole run writes them.
-"""
+"""Settle files: whole, or in parts by person where a limit of memory asks for it. The results are the same bytes."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
-from medfloor.intake import People, Spells, TableWriter, check_outputs, read_people, read_spells, read_table, scan_table
-from medfloor.policy.load import groups_of
+from medfloor.errors import InputError, MissingValueError
+from medfloor.intake import (
+    People,
+    Spells,
+    TableWriter,
+    check_outputs,
+    collect,
+    read_keys,
+    read_people,
+    read_spells,
+    read_table,
+)
+from medfloor.money import MAX_FEN
+from medfloor.policy.load import PolicySet, groups_of
 from medfloor.settlement.balance import Accumulators, to_file_form
 from medfloor.settlement.batch import Law
 from medfloor.settlement.engines import Engine
-from medfloor.settlement.reversal import differences_between
+from medfloor.settlement.partition import ROW, Part, count_parts, cut
+from medfloor.settlement.results import NATIONAL_MONEY, money_columns
+from medfloor.settlement.reversal import DIFFERENCES_ORDER, differences_between
 from medfloor.settlement.settle import Settlements, law_of, opening_of, settle
 
-BYTES_A_CLAIM = 700
-"""What one claim takes in memory at the peak of a run, with all checks (measured, with room to spare)."""
+BYTES_A_CLAIM = 500
+"""What one claim takes in memory at the peak of a run, with all checks, beside its row as it came (measured)."""
+
+BYTES_A_TRACED_TIER = 250
+"""What each tier of the trace of a claim adds to it (measured)."""
 
 Progress = Callable[[int, int], None]
 
@@ -81,24 +94,30 @@ class Tally:
     def add(self, part: Settlements) -> None:
         """Count a part of the run."""
         total = part.fen["total_fen"]
+        taken_back = _sum(total.filter(total < 0))
         self.rows_in += part.rows_in
         self.settled += part.fen.height
         self.rejected += part.rejected.height
-        self.reversals += int((total < 0).sum())
+        self.reversals += part.reversals
         self.money_in_fen += part.money_in_fen
-        self.money_settled_fen += int(total.filter(total >= 0).sum())
+        self.money_settled_fen += _sum(total) - taken_back
         self.money_rejected_fen += part.money_rejected_fen
-        self.money_taken_back_fen -= int(total.filter(total < 0).sum())
-        self.own_fen += int(part.fen["own_total_fen"].sum())
+        self.money_taken_back_fen -= taken_back
+        self.own_fen += _sum(part.fen["own_total_fen"])
         for tier, paid in part.paid_fen.items():
             self.paid_fen[tier] = self.paid_fen.get(tier, 0) + paid
         for reason, count in part.rejected["reason"].value_counts().iter_rows():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
 
 
+def _sum(amounts_fen: pl.Series) -> int:
+    """Add without overflow: a few thousand rows of the largest amount leave 64 bits."""
+    return int(amounts_fen.cast(pl.Int128).sum() or 0)
+
+
 def settle_files(
     files: Files,
-    policy: str,
+    policy: str | PolicySet | Law,
     *,
     reforms: Sequence[str] = (),
     columns: Literal["ours", "national"] = "ours",
@@ -109,9 +128,10 @@ def settle_files(
 ) -> Tally:
     """Settle a file of claims into files, whole or not at all.
 
-    `limit_memory` (bytes) makes partitions so small that a run stays below it, as far as the file of people allows.
-    `progress` is told (partitions done, partitions). Rejects are written where a row was refused, beside the output
-    where no place was named; differences where something was taken back or changed since `previous`.
+    `limit_memory` (bytes) makes parts so small that a run stays below it, as far as the file of people allows.
+    `progress` is told (parts done, parts). Rejects are written where a row was refused, beside the output where no
+    place was named; differences where something was taken back or changed since `previous`. Where such a file of an
+    earlier run stands beside the output, it is written anew, be it without rows.
 
     Raises InputError, PolicyError, OutputError; what stood in the output files before then still stands.
     """
@@ -126,28 +146,29 @@ def settle_files(
     people = read_people(files.people)
     spells = read_spells(files.spells, known_groups=groups_of(law.policies))
     opening = opening_of(files.opening, law)
-    previous = _previous(files.previous)
+    previous = None if files.previous is None else _previous(files.previous, law)
     tally = Tally()
-    rejects: list[pl.DataFrame] = []
-    differences: list[pl.DataFrame] = []
     with ExitStack() as stack:
-        parts = _parts(files, law, people, spells, opening, limit_memory, stack)
-        tally.partitions = len(parts)
-        writers = _Writers(files, law, columns, stack)
+        folder, tally.partitions, parts = _parts(files, law, people, spells, opening, limit_memory, stack)
+        writers = _Writers(files, law, columns, folder, stack)
+        unpublished: MissingValueError | None = None
+        pays = False
         for number, part in enumerate(parts):
-            claims, people_here, spells_here, opening_here = part()
-            opened = None if opening_here is None else Accumulators(opening_here)
             settled = settle(
-                claims, people_here, spells_here, law, engine=engine, opening=opened, columns=columns,
+                part.claims, part.people, part.spells, law,
+                engine=engine, opening=None if part.opening is None else Accumulators(part.opening), columns=columns,
                 closing=files.closing is not None, trace=files.trace is not None, threads=threads,
+                elsewhere=part.elsewhere,
             )  # fmt: skip
+            unpublished, pays = unpublished or settled.unpublished, pays or settled.pays
             tally.add(settled)
-            writers.write(settled)
-            rejects.append(settled.rejected)
-            differences.append(_differences(settled, previous))
+            writers.write(settled, _differences(settled, previous))
             if progress:
-                progress(number + 1, len(parts))
-        _finish(files, named, tally, writers, rejects, differences, len(parts) > 1, stack)
+                progress(number + 1, tally.partitions)
+            del settled, part  # before the next part is read
+        if unpublished is not None and not pays:
+            raise unpublished
+        writers.end(named, tally)
     return tally
 
 
@@ -156,109 +177,43 @@ def _beside(out: str, word: str) -> str:
     return str(path.with_name(f"{path.stem}.{word}{path.suffix}"))
 
 
-def _previous(path: str | None) -> pl.DataFrame | None:
-    """Read earlier settlements, payments as fen."""
-    if path is None:
-        return None
+def _previous(path: str, law: Law) -> pl.DataFrame:
+    """Read earlier settlements: claim_id and the payments of the law's tiers, as fen.
+
+    Raises InputError missing_column, bad_amount, duplicate_claim_id.
+    """
     table = read_table(path, "settlements")
-    pays = [name for name in table.columns if name.startswith("pay_")]
-    fen = [
-        (pl.col(name).cast(pl.Decimal(20, 2)) * 100).cast(pl.Int64).alias(f"{name}_fen")
-        if table.schema[name] == pl.String or table.schema[name].is_decimal()
-        else (pl.col(name) * 100).round().cast(pl.Int64).alias(f"{name}_fen")
-        for name in pays
-    ]
-    return table.select("claim_id", *fen)
+    for name in ("claim_id", "pay_total"):
+        if name not in table.columns:
+            raise InputError(
+                "missing_column",
+                f"{path} has no column {name}; --previous takes settlements as `settle` writes them with our columns",
+            )
+    fen = []
+    for name in (*(f"pay_{tier}" for tier in law.layout.tiers), "pay_total"):
+        if name not in table.columns:
+            continue
+        given = table[name]
+        text = given.cast(pl.String).str.strip_chars()
+        exact = given * 100 if given.dtype.is_float() else text.cast(pl.Decimal(38, 6), strict=False) * 100
+        whole = exact.round().cast(pl.Int64, strict=False)
+        # The double nearest to an amount differs from it by less than a thousandth of a fen up to the largest amount.
+        good = ((exact - whole).abs() <= 1e-3 if given.dtype.is_float() else exact == whole) & (whole.abs() <= MAX_FEN)
+        bad = text.filter(~good.fill_null(False))
+        if bad.len():
+            raise InputError("bad_amount", f"{path}: {name} holds {bad[0]!r}, which `settle` does not write")
+        fen.append(whole.alias(f"{name}_fen"))
+    found = pl.DataFrame([table["claim_id"].cast(pl.String), *fen])
+    if found["claim_id"].is_duplicated().any():
+        raise InputError("duplicate_claim_id", f"{path} has two rows of the same claim_id; name one run's settlements")
+    return found
 
 
-def _differences(settled: Settlements, previous: pl.DataFrame | None) -> pl.DataFrame:
-    found = [settled.differences] if settled.differences is not None else []
-    if previous is not None:
-        found = [differences_between(previous, settled.fen.filter(pl.col("total_fen") >= 0))]
-    return found[0] if found else pl.DataFrame()
-
-
-class _Writers:
-    """Hold the output files of a run open until all of it is written."""
-
-    def __init__(self, files: Files, law: Law, columns: str, stack: ExitStack) -> None:
-        self._law = law
-        self._columns = columns
-        self._stack = stack
-        self._files = files
-        self._open: dict[str, TableWriter] = {}
-        self.closing: list[pl.DataFrame] = []
-
-    def write(self, settled: Settlements) -> None:
-        """Append one part."""
-        decimal = settled.decimal_money
-        table = settled.national_fen if self._columns == "national" else settled.fen
-        assert table is not None
-        self._append(self._files.out, table, None, decimal)
-        if self._files.trace and settled.trace is not None:
-            self._append(self._files.trace, settled.trace, None, decimal)
-        if self._files.closing and settled.closing is not None:
-            self.closing.append(settled.closing)
-
-    def end(self, decimal: bool) -> None:
-        """Write the closing accumulators, sorted by person and year."""
-        if self._files.closing and self.closing:
-            frame = pl.concat(self.closing).sort("person_id", "benefit_year")
-            shown, money = to_file_form(frame, self._law.layout)
-            self._append(self._files.closing, shown, [f"{name}_fen" for name in money], decimal)
-
-    def _append(self, path: str, frame: pl.DataFrame, money: list[str] | None, decimal: bool) -> None:
-        if path not in self._open:
-            writer = TableWriter(path, money_columns=money, decimal=decimal)
-            self._open[path] = self._stack.enter_context(writer)
-        self._open[path].append(frame)
-
-
-def _finish(
-    files: Files,
-    named: Files,
-    tally: Tally,
-    writers: _Writers,
-    rejects: list[pl.DataFrame],
-    differences: list[pl.DataFrame],
-    partitioned: bool,
-    stack: ExitStack,
-) -> None:
-    """Write what is known only at the end, and name every file that was written."""
-    writers.end(False)
-    tally.files = [("settlements", files.out)]
-    refused = pl.concat(rejects) if rejects else pl.DataFrame()
-    if partitioned and ROW in refused.columns:
-        refused = refused.sort(ROW).drop(ROW)
-    if refused.height or named.rejects:
-        assert files.rejects is not None
-        stack.enter_context(TableWriter(files.rejects, money_columns=[])).append(refused)
-        tally.files.append(("rejects", files.rejects))
-    changed = [frame for frame in differences if frame.height]
-    if changed or named.differences:
-        found = pl.concat(changed) if changed else differences_between(_NOTHING, _NOTHING)
-        assert files.differences is not None
-        stack.enter_context(TableWriter(files.differences)).append(found)
-        tally.files.append(("differences", files.differences))
-        whole = found.filter(pl.col("tier") == "total")["difference_fen"]
-        tally.differences = whole.len()
-        tally.owed_fen = int(whole.filter(whole > 0).sum())
-        tally.owes_fen = -int(whole.filter(whole < 0).sum())
-    for name in ("trace", "closing"):
-        path = getattr(files, name)
-        if path:
-            tally.files.append((name, path))
-
-
-_NOTHING = pl.DataFrame(
-    schema={
-        "claim_id": pl.String, "person_id": pl.String, "benefit_year": pl.Int32, "settled_date": pl.Date,
-        "pay_total_fen": pl.Int64,
-    }
-)  # fmt: skip
-
-ROW = "__row"
-Part = Callable[[], tuple[Any, People, Spells, pl.DataFrame | None]]
+def _differences(settled: Settlements, previous: pl.DataFrame | None) -> pl.DataFrame | None:
+    """Give what changed against an earlier run, or by what was taken back; None where nothing can have changed."""
+    if previous is None:
+        return settled.differences
+    return differences_between(previous, settled.fen.filter(pl.col("total_fen") >= 0))
 
 
 def _parts(
@@ -269,87 +224,135 @@ def _parts(
     opening: pl.DataFrame | None,
     limit: int | None,
     stack: ExitStack,
-) -> list[Part]:
-    """Give the parts of a run: one where all fits, else one a range of units."""
-    count = 1
-    if limit is not None:
-        rows = int(scan_table(files.claims, "claims").frame.select(pl.len()).collect().item())
-        room = max(limit - int(people.accepted.estimated_size()) * 3, limit // 4)
-        count = max(1, -(-rows * BYTES_A_CLAIM // room))
+) -> tuple[str | None, int, Iterator[Part]]:
+    """Give the parts of a run: one where all fits, else one a range of units and the folder that holds them."""
+    whole = iter([Part(files.claims, people, spells, opening, None)])
+    if limit is None:
+        return None, 1, whole
+    codes = law.policies.versions[-1].codes
+    keys = read_keys(files.claims, med_type=codes.med_type, hosp_lv=codes.hosp_lv)
+    rows = int(collect(keys.scan, keys.scan.frame.select(pl.len())).item())
+    held = sum(int(t.estimated_size()) for t in (people.accepted, spells.accepted, opening) if t is not None)
+    a_row = BYTES_A_CLAIM + (BYTES_A_TRACED_TIER * len(law.layout.tiers) if files.trace else 0)
+    count = count_parts(keys, rows, a_row, limit, 3 * held)
     if count == 1:
-        return [lambda: (files.claims, people, spells, opening)]
-    unit = "household_id" if law.layout.household else "person_id"
-    units = people.accepted.select("person_id", pl.col(unit).alias("__unit")).unique("person_id")
-    order = units["__unit"].sort()
-    bounds = list(dict.fromkeys(order[len(order) * k // count] for k in range(1, count))) if len(order) else []
+        return None, 1, whole
     folder = tempfile.mkdtemp(prefix=".medfloor-", dir=os.path.dirname(os.path.abspath(files.out)))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    _partition(files.claims, units, bounds, law.layout.household, folder)
-
-    def ids(k: int) -> pl.Series:
-        here = _part_of(pl.col("__unit"), bounds) == k
-        return units.filter(here)["person_id"]
-
-    def part(k: int) -> Part:
-        def load() -> tuple[Any, People, Spells, pl.DataFrame | None]:
-            here = ids(k).implode()
-            claims = pl.read_parquet(f"{folder}/{k}.parquet")
-            return (
-                claims,
-                replace(people, accepted=people.accepted.filter(pl.col("person_id").is_in(here))),
-                replace(spells, accepted=spells.accepted.filter(pl.col("person_id").is_in(here))),
-                _opening_here(opening, here, k, units),
-            )
-
-        return load
-
-    return [part(k) for k in range(len(bounds) + 1)]
+    sizes = {"rows": rows, "count": count, "limit": limit}
+    return folder, *cut(keys, law, people, spells, opening, folder=Path(folder), **sizes)
 
 
-def _opening_here(opening: pl.DataFrame | None, here: pl.Series, k: int, units: pl.DataFrame) -> pl.DataFrame | None:
-    """Give the opening of a part; people that nobody knows go with the first."""
-    if opening is None:
-        return None
-    mine = pl.col("person_id").is_in(here)
-    if k == 0:
-        mine = mine | ~pl.col("person_id").is_in(units["person_id"].implode())
-    return opening.filter(mine)
+class _Writers:
+    """Hold the output files of a run open until all of it is written."""
 
+    def __init__(self, files: Files, law: Law, columns: str, folder: str | None, stack: ExitStack) -> None:
+        self._law = law
+        self._national = columns == "national"
+        self._stack = stack
+        self._files = files
+        self._open: dict[str, TableWriter] = {}
+        self._closing: list[pl.DataFrame] = []
+        self._differences: list[pl.DataFrame] = []
+        self._rejects = _Rejects(folder)
 
-def _part_of(unit: pl.Expr, bounds: Sequence[str]) -> pl.Expr:
-    """Number the range that a unit lies in; units that nobody knows lie in the first."""
-    number = pl.lit(0, dtype=pl.Int32)
-    for bound in bounds:
-        number = number + (unit >= bound).fill_null(False).cast(pl.Int32)
-    return number
-
-
-def _partition(claims: str, units: pl.DataFrame, bounds: Sequence[str], household: bool, folder: str) -> None:
-    """Write the claims file as one Parquet file a range, in batches, each row with its place in the input.
-
-    Rows that share a claim_id go together, wherever their people are, so that duplicates are seen.
-    """
-    scan = scan_table(claims, "claims")
-    names = scan.names
-    person = next((name for name in names if name.strip().lower() in ("person_id", "psn_no")), None)
-    claim = next((name for name in names if name.strip().lower() in ("claim_id", "mdtrt_id")), None)
-    frame = scan.frame.with_row_index(ROW)
-    if person is None or claim is None:
-        number = pl.lit(0, dtype=pl.Int32)
-    else:
-        key = pl.col(person).cast(pl.String).str.strip_chars()
-        if household:
-            frame = frame.with_columns(key.alias("__person")).join(
-                units.lazy(), left_on="__person", right_on="person_id", how="left"
-            )
-            number = _part_of(pl.col("__unit"), bounds)
+    def write(self, settled: Settlements, differences: pl.DataFrame | None) -> None:
+        """Append one part."""
+        decimal = settled.decimal_money
+        if self._national:
+            assert settled.national_fen is not None
+            self._append(self._files.out, settled.national_fen, NATIONAL_MONEY, decimal)
         else:
-            number = _part_of(key, bounds)
-        hashes = scan.frame.select(pl.col(claim).hash()).collect(engine="streaming").to_series()
-        twice = hashes.filter(hashes.is_duplicated()).unique()
-        if len(twice):
-            number = pl.when(pl.col(claim).hash().is_in(twice.implode())).then(0).otherwise(number)
-    frame = frame.with_columns(number.alias("__part"))
-    for k in range(len(bounds) + 1):
-        mine = frame.filter(pl.col("__part") == k).select(*names, ROW)
-        mine.sink_parquet(f"{folder}/{k}.parquet", maintain_order=True)
+            self._append(self._files.out, settled.fen, money_columns(settled.tiers), decimal)
+        if self._files.trace and settled.trace is not None:
+            self._append(self._files.trace, settled.trace, None, decimal)
+        if self._files.closing and settled.closing is not None:
+            self._closing.append(settled.closing)
+            if not self._law.layout.household:  # parts are ranges of persons, so they close in order
+                self._close()
+        if differences is not None:
+            self._differences.append(differences)
+        self._rejects.keep(settled.rejected)
+
+    def end(self, named: Files, tally: Tally) -> None:
+        """Write what is known only at the end, and name every file that was written."""
+        files = self._files
+        assert files.rejects is not None
+        assert files.differences is not None
+        tally.files = [("settlements", files.out)]
+        if self._closing:
+            self._close()
+        if tally.rejected or named.rejects or Path(files.rejects).exists():
+            for frame in self._rejects.in_order(tally.rows_in):
+                self._append(files.rejects, frame, ())
+            tally.files.append(("rejects", files.rejects))
+        changed = [frame for frame in self._differences if frame.height]
+        if changed or named.differences or Path(files.differences).exists():
+            found = pl.concat(changed).sort(DIFFERENCES_ORDER) if changed else differences_between(_NOTHING, _NOTHING)
+            self._append(files.differences, found, None)
+            tally.files.append(("differences", files.differences))
+            whole = found.filter(pl.col("tier") == "total")["difference_fen"]
+            tally.differences = whole.len()
+            tally.owed_fen = _sum(whole.filter(whole > 0))
+            tally.owes_fen = -_sum(whole.filter(whole < 0))
+        tally.files += [(name, path) for name in ("trace", "closing") if (path := getattr(files, name))]
+        # All are whole on the disk before the first takes the place of an old one.
+        for writer in self._open.values():
+            writer.finish()
+
+    def _close(self) -> None:
+        """Write closing accumulators, sorted by person and year."""
+        assert self._files.closing is not None
+        frame = pl.concat(self._closing).sort("person_id", "benefit_year")
+        self._closing.clear()
+        shown, money = to_file_form(frame, self._law.layout)
+        self._append(self._files.closing, shown, [f"{name}_fen" for name in money])
+
+    def _append(self, path: str, frame: pl.DataFrame, money: Sequence[str] | None, decimal: bool = False) -> None:
+        if path not in self._open:
+            self._open[path] = TableWriter(path, money_columns=money, decimal=decimal)
+            self._stack.push(self._open[path])  # before its file is made, so that no interruption comes between
+            self._open[path].__enter__()
+        self._open[path].append(frame)
+
+
+class _Rejects:
+    """Keep the refused rows of a run; those of parts on the disk, because they may be most of the file."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._folder = folder
+        self._whole = pl.DataFrame()
+        self._paths: list[str] = []
+
+    def keep(self, rejected: pl.DataFrame) -> None:
+        """Keep the refused rows of one part."""
+        if self._folder is None:
+            self._whole = rejected
+            return
+        self._whole = rejected.clear().drop(ROW)
+        if rejected.height:
+            self._paths.append(f"{self._folder}/rejects-{len(self._paths)}.parquet")
+            rejected.write_parquet(self._paths[-1])
+
+    def in_order(self, rows_in: int) -> Iterator[pl.DataFrame]:
+        """Give the refused rows as they came, in the order of the input, in pieces; the first may have no rows."""
+        yield self._whole
+        if not self._paths:
+            return
+        kept = pl.scan_parquet(self._paths, glob=False)
+        for first in range(0, rows_in, PIECE):
+            piece = kept.filter(pl.col(ROW).is_between(first, first + PIECE - 1)).collect()
+            if piece.height:
+                yield piece.sort(ROW).drop(ROW)
+
+
+PIECE = 1_000_000
+"""How many rows of the input are looked at together when refused rows are put in order."""
+
+
+_NOTHING = pl.DataFrame(
+    schema={
+        "claim_id": pl.String, "person_id": pl.String, "benefit_year": pl.Int32, "settled_date": pl.Date,
+        "pay_total_fen": pl.Int64,
+    }
+)  # fmt: skip

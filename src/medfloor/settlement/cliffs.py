@@ -103,7 +103,7 @@ class Search:
     """Be what was found, and the kinds of claims that could not be looked at, with why."""
 
     cliffs: tuple[Cliff, ...]
-    skipped: tuple[tuple[Kind, str], ...]
+    skipped: tuple[tuple[Kind, Text], ...]
 
 
 def find_cliffs(
@@ -142,7 +142,7 @@ def search_cliffs(
     ground = _Ground(policy, dimensions, year or policy.from_.year, up_to_fen)
     preferred, others = _groups_of(policy)
     groups = (NO_STATUS, *preferred, *others)
-    skipped: list[tuple[Kind, str]] = []
+    skipped: list[tuple[Kind, Text]] = []
     looked: list[tuple[Kind, dict[str, dict[str, _Curve]]]] = []
     last: MissingValueError | None = None
     for kind in _kinds(dimensions, care_types):
@@ -164,9 +164,13 @@ def search_cliffs(
     return Search(tuple(cliffs), tuple(skipped))
 
 
-def _why(error: PolicyError) -> str:
-    """Give what is wrong without the advice that follows."""
-    return error.message.splitlines()[0].partition(" Supply ")[0].rstrip(".")
+def _why(error: PolicyError) -> Text:
+    """Say what is wrong, without the advice that follows."""
+    if not isinstance(error, MissingValueError) or not error.path:
+        return Text(say("cliffs.why_policy", "zh", code=error.code), error.message)
+    key = "cliffs.why_series" if error.series else "cliffs.why_missing"
+    values = {"path": error.path} | ({"series": error.series, "year": error.year} if error.series else {})
+    return Text(say(key, "zh", **values), say(key, "en", **values))
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ that one claim of a large file is explained quickly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,17 @@ from medfloor.settlement.narrative import render
 from medfloor.settlement.reversal import replay, subset
 from medfloor.settlement.scope import Spell, facts_of, statuses_held
 from medfloor.settlement.settle import law_of
-from medfloor.settlement.working import Scene, cited, explain_ceilings, explain_tier, group_text, reason_text, text_of
+from medfloor.settlement.working import (
+    Scene,
+    cited,
+    explain_ceilings,
+    explain_tier,
+    group_text,
+    reason_text,
+    text_of,
+    unused,
+    used_by,
+)
 
 Table = str | Path | pl.DataFrame
 
@@ -91,7 +101,16 @@ def explain(
     told = _explain_at(world, i, held, opened)
     state: Any = "settled" if taken is None else ("reversal" if taken.reversal_id == claim_id else "taken_back")
     changes = () if taken is not None else _changes(batch, reversals, claim_id, opened)
-    return replace(told, claim_id=claim_id, state=state, taken_back=taken, changes=changes)
+    sequence, count = _place_of(claim_id, batch, reversals)
+    return replace(
+        told,
+        claim_id=claim_id,
+        state=state,
+        taken_back=taken,
+        changes=changes,
+        sequence=sequence,
+        claims_in_year=count,
+    )
 
 
 def _scene_of(
@@ -206,6 +225,23 @@ def _world_of(batch: Batch, reversals: pl.DataFrame, i: int) -> tuple[Batch, int
     return subset(batch, kept), int(np.searchsorted(kept, i))
 
 
+def _place_of(claim_id: str, batch: Batch, reversals: pl.DataFrame) -> tuple[int, int]:
+    """Give the place of a row among those of its person-year, as settlements number them, and their count.
+
+    Reversals are rows of the year of the claim that they take back.
+    """
+    keys = ["claim_id", "person_id", "_year", "settled_date", "start_date"]
+    rows = batch.frame.select(keys)
+    years = rows.select(pl.col("claim_id").alias("reverses"), "_year")
+    if reversals.height:
+        back = reversals.drop("_year", strict=False).join(years, on="reverses", how="inner")
+        rows = pl.concat([rows, back.select(keys)])
+    mine = rows.row(by_predicate=pl.col("claim_id") == claim_id, named=True)
+    same = rows.filter((pl.col("person_id") == mine["person_id"]) & (pl.col("_year") == mine["_year"]))
+    order = same.sort("settled_date", "start_date", "claim_id")["claim_id"].to_list()
+    return order.index(claim_id) + 1, len(order)
+
+
 def _changes(batch: Batch, reversals: pl.DataFrame, claim_id: str, opened: pl.DataFrame | None) -> tuple[Change, ...]:
     """List what later reversals changed in this claim's payments since it was first settled."""
     from medfloor.settlement.engines import run
@@ -221,14 +257,10 @@ def _changes(batch: Batch, reversals: pl.DataFrame, claim_id: str, opened: pl.Da
 
 def _explain_at(batch: Batch, i: int, held: pl.DataFrame, opened: pl.DataFrame | None) -> Explanation:
     """Explain claim i of a batch that holds what counts for it."""
-    policy = batch.law.policies.versions[int(batch.columns.version[i])]
-    visit = visit_at(batch, i)
-    facts = facts_of(policy, visit, person_at(batch, i), spells_at(batch, i))
-    settled, before, after = working_at(batch, i, opened)
-    scene = Scene(policy, facts, visit, settled, before, after)
+    scene = _scene_at(batch, i, opened)
+    policy, facts, visit, settled = scene.policy, scene.facts, scene.visit, scene.settled
     told = tuple(explain_tier(scene, tier) for tier in policy.tiers)
-    person, row = settled.claim.person_id, batch.frame.row(i, named=True)
-    same = (batch.frame["person_id"] == person) & (batch.frame["_year"] == row["_year"])
+    person = settled.claim.person_id
     by_tier = {tier.id: text_of(tier.name) for tier in policy.tiers}
     return Explanation(
         claim_id=settled.claim.claim_id,
@@ -238,8 +270,6 @@ def _explain_at(batch: Batch, i: int, held: pl.DataFrame, opened: pl.DataFrame |
             batch.law.policies.address, policy.id, text_of(policy.name), policy.from_, policy.currency
         ),
         benefit_year=facts.benefit_year,
-        sequence=int(same.head(i + 1).sum()),
-        claims_in_year=int(same.sum()),
         care=Care(
             facts.care_type, facts.facility_level, facts.area, facts.referral, facts.insured_class,
             visit.start_date, visit.end_date, visit.settled_date,
@@ -262,6 +292,18 @@ def _explain_at(batch: Batch, i: int, held: pl.DataFrame, opened: pl.DataFrame |
     )  # fmt: skip
 
 
+def _scene_at(batch: Batch, i: int, opened: pl.DataFrame | None) -> Scene:
+    """Settle claim i, and those before it where they are asked for."""
+    policy = batch.law.policies.versions[int(batch.columns.version[i])]
+    visit = visit_at(batch, i)
+    facts = facts_of(policy, visit, person_at(batch, i), spells_at(batch, i))
+
+    def earlier() -> Iterator[Scene]:
+        return (_scene_at(batch, j, opened) for j in range(i - 1, -1, -1))
+
+    return Scene(policy, facts, visit, *working_at(batch, i, opened), earlier)
+
+
 def _statuses(scene: Scene, held: pl.DataFrame, told: Sequence[TierExplained]) -> tuple[StatusHeld, ...]:
     """List the statuses of the person in order of date, whether each counts for this claim, and who used it."""
     found = []
@@ -269,6 +311,7 @@ def _statuses(scene: Scene, held: pl.DataFrame, told: Sequence[TierExplained]) -
         group, since, until = row["group"], row["from_date"], row["to_date"]
         spell = Spell(group, Span.from_days(since, until))
         counts = bool(statuses_held(scene.visit, [spell])[scene.policy.status_day])
-        by = tuple(one.tier for one in told if counts and one.working is not None and one.group == group)
-        found.append(StatusHeld(group, group_text(scene.policy, group), since, until, counts, by))
+        by = used_by(scene, told, group) if counts else ()
+        why, because = unused(scene, told, group) if counts and not by else ("", None)
+        found.append(StatusHeld(group, group_text(scene.policy, group), since, until, counts, by, why, because))
     return tuple(found)

@@ -96,7 +96,12 @@ class Charges:
 
 @dataclass(frozen=True, slots=True)
 class StatusHeld:
-    """Be a status of the person; `counts` says whether it was held on the day that counts."""
+    """Be a status of the person; `counts` says whether it was held on the day that counts.
+
+    `used_by` names the tiers for which it made a difference. Where there are none, `unused` says why: "closed" (the
+    tiers that ask for it were not reached, because what `because` refuses goes to no later tier), "outranked" (the tier
+    `because` uses another status, which comes first in its order), or "not_asked"; else it is empty.
+    """
 
     group: str
     name: Text
@@ -104,6 +109,8 @@ class StatusHeld:
     to_date: date | None
     counts: bool
     used_by: tuple[str, ...]
+    unused: str = ""
+    because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +167,8 @@ class DeductibleBorne:
     """Be the deductible: the standard, what of it applies here, and what was borne before and now.
 
     `admission` is the number of the stay in the year, 0 where stays are not counted. `continues` is the first claim of
-    the stay that this one goes on with.
+    the stay that this one goes on with. `kept` says that an earlier claim fixed the amount, and `fixed_by` which one;
+    of a claim that only opening accumulators know, neither its id nor the words of its amount are known.
     """
 
     per: str
@@ -174,18 +182,32 @@ class DeductibleBorne:
     admission: int
     same_level: int
     continues: str | None
-    kept_from_first: bool
+    kept: bool
+    fixed_by: str | None
     cited: tuple[Cited, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class RateChange:
+    """Be a change of a rate for some people: by `points`, or `times` a share in per cent; `amount` as plain text."""
+
+    kind: Literal["points", "times"]
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
 class BracketPaid:
-    """Be one bracket: where it lies, how much of this claim lies in it, and what that makes, exactly."""
+    """Be one bracket: where it lies, how much of this claim lies in it, and what that makes, exactly.
+
+    `base_percent` is the rate before `changes`, which make it `rate_bp` (never below 0 % or above 100 %).
+    """
 
     from_fen: int
     up_to_fen: int | None
     stretch_fen: int
     rate_bp: int
+    base_percent: str
+    changes: tuple[RateChange, ...]
     product_yuan: str
     cited: tuple[Cited, ...]
 

@@ -24,25 +24,33 @@ def cache_folder() -> Path | None:
     NUMBA_CACHE_DIR wins; then XDG_CACHE_HOME or ~/.cache; then a private folder under the system's temporary one. Its
     name ends in a digest of the sources, because numba does not notice when a constant of another module changes.
     """
+    user = os.getuid() if hasattr(os, "getuid") else -1
     homes = [
         os.environ.get("NUMBA_CACHE_DIR"),
         os.environ.get("XDG_CACHE_HOME"),
         os.path.expanduser("~/.cache"),
-        f"{tempfile.gettempdir()}/medfloor-{os.getuid()}",
+        f"{tempfile.gettempdir()}/medfloor-{user}",
     ]
     for home in homes:
         if not home or home.startswith("~"):
             continue
-        folder = Path(home) / "medfloor" / f"compiled-{_digest()}"
+        folder = Path(home).absolute() / "medfloor" / f"compiled-{_digest()}"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            state = folder.stat()
+            private = all(_is_private(place, user) for place in (folder, *folder.parents[:2]))
         except OSError:
             continue
-        shared = state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if state.st_uid == os.getuid() and not shared and os.access(folder, os.W_OK):
+        if private and os.access(folder, os.W_OK):
             return folder
     return None
+
+
+def _is_private(folder: Path, user: int) -> bool:
+    """Say whether a folder is the user's, and nobody else can put anything into it."""
+    state = folder.stat()
+    if user < 0:  # no such owners and modes on this system, where homes are private by themselves
+        return True
+    return state.st_uid == user and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _digest() -> str:

@@ -29,7 +29,7 @@ def bucket_sort(
 ) -> int:
     """Count, scatter by unit, and sort each unit's few claims by insertion; number the runs of ties on the way.
 
-    `fill` is scratch, units + 1 zeros; `run` is zeros and gets the number of the run that a place lies in, 0 = not tied.
+    `fill` is scratch, units + 1 zeros; `run` is zeros and gets the number of each place's run, 0 = not tied.
     Key and row travel in one number, so that sorting touches one stretch of memory. Gives how many runs there are.
     """
     n = unit.shape[0]

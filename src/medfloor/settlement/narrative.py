@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 
 from medfloor.money import group_yuan
 from medfloor.settlement.explanation import (
@@ -37,7 +38,6 @@ class _Page:
         self.told = told
         self.lang = lang
         self.names = {tier.tier: tier.name for tier in told.tiers}
-        self.cited_here: set[Cited] = set()
 
     def say(self, key: str, **values: object) -> str:
         return say(f"explain.{key}", self.lang, **values)
@@ -50,7 +50,8 @@ class _Page:
         if told.refusal is not None:
             yield self.say("refused", claim=told.claim_id)
             yield self.say("refused_why", meaning=self.text(told.refusal.meaning), code=told.refusal.reason)
-            yield self.say("refused_detail", detail=told.refusal.detail)
+            if self.lang == "en":  # details are written in English only
+                yield self.say("refused_detail", detail=told.refusal.detail)
             return
         yield from self.head()
         yield ""
@@ -123,7 +124,9 @@ class _Page:
         if not status.counts:
             return self.say("status_off", name=name, span=span)
         if not status.used_by:
-            return self.say("status_unused", name=name, span=span)
+            tier = next((one for one in self.told.tiers if one.tier == status.because), None)
+            values = {"tier": self.text(tier.name), "used": self.text(tier.group_name)} if tier else {}
+            return self.say(f"status_{status.unused}", name=name, span=span, **values)
         by = join([self.text(self.names[tier]) for tier in status.used_by], self.lang)
         return self.say("status_used", name=name, span=span, tiers=by)
 
@@ -143,7 +146,6 @@ class _Page:
         yield from ("   " + line for line in self.working(tier, work))
 
     def working(self, tier: TierExplained, work: Working) -> Iterator[str]:
-        self.cited_here = set()
         yield from self.cited(work.cited, "")
         if tier.prefers:
             order = join([self.text(one.name) for one in tier.prefers], self.lang)
@@ -185,7 +187,9 @@ class _Page:
             parts.append(self.say("ded_less", amount=group_yuan(ded.repeat_less_fen)))
         if ded.continues is not None:
             parts.append(self.say("ded_transfer", claim=ded.continues))
-        if ded.kept_from_first:
+        if ded.fixed_by is not None:
+            parts.append(self.say("ded_fixed_by", claim=ded.fixed_by))
+        elif ded.kept:
             parts.append(self.say("ded_kept"))
         how = self.say("ded_how", parts=join(parts, self.lang)) if parts else ""
         yield self.say("deductible", per=say(f"per.{ded.per}", self.lang), full=full, how=how)
@@ -205,6 +209,8 @@ class _Page:
             yield self.say("nothing_above")
         for bracket in paying:
             yield self.bracket(bracket, several=len(work.brackets) > 1)
+            if bracket.changes:
+                yield "  " + self.rate_made(bracket)
             yield from self.cited(bracket.cited)
         if len(paying) > 1:
             yield self.say("brackets_sum", amount=_grouped(work.exact_yuan))
@@ -235,6 +241,21 @@ class _Page:
         if bracket.up_to_fen is None:
             return said + self.say("bracket_beyond", first=first)
         return said + self.say("bracket_between", first=first, last=group_yuan(bracket.up_to_fen))
+
+    def rate_made(self, bracket: BracketPaid) -> str:
+        """Say how a rate came about from that of everybody."""
+        made = self.say("rate_base", rate=bracket.base_percent)
+        value = Decimal(bracket.base_percent)
+        for change in bracket.changes:
+            amount = Decimal(change.amount)
+            if change.kind == "times":
+                made += self.say("rate_times", rate=change.amount)
+                value = value * amount / 100
+            else:
+                made += self.say("rate_more" if amount >= 0 else "rate_less", points=change.amount.lstrip("-"))
+                value += amount
+        key = "rate_made" if 0 <= value <= 100 else "rate_bounded"
+        return self.say(key, made=made, rate=percent_text(bracket.rate_bp))
 
     def cap(self, cap: CapUsed) -> str:
         name = self.say("cap_claim") if cap.name is None else self.text(cap.name)
@@ -283,15 +304,19 @@ class _Page:
             for part in tier.passed_over:
                 alike.setdefault((part.condition, part.asked, part.found), []).append(part)
             for parts in alike.values():
-                yield "    " + self.passed_over(parts, used)
+                yield "    " + self.passed_over(parts, used, tier.group)
 
-    def passed_over(self, parts: Sequence[PassedOver], used: str) -> str:
+    def passed_over(self, parts: Sequence[PassedOver], used: str, group: str) -> str:
         """Say why parts were passed over that fell to the same condition."""
         names = say("when.and", self.lang).join(self.text(part.name) for part in parts)
         one = parts[0]
         if one.condition == "earlier_part":
             return self.say("earlier_part", part=names, used=used)
-        key = "condition_status" if one.condition in ("group", "holds") else "condition"
+        key = "condition"
+        if one.condition == "holds":
+            key = "condition_not_held"
+        elif one.condition == "group":
+            key = "condition_no_status" if group == "none" else "condition_status"
         return self.say(key, part=names, asked=self.text(one.asked), found=self.text(one.found))
 
     def who_pays(self) -> Iterator[str]:
@@ -309,11 +334,8 @@ class _Page:
         yield _row(total, sums)
 
     def cited(self, cites: Sequence[Cited], indent: str = "  ") -> Iterator[str]:
-        """Say what a line rests on; what this tier has already cited is not said twice."""
+        """Say what a line rests on."""
         for one in cites:
-            if one in self.cited_here:
-                continue
-            self.cited_here.add(one)
             document = self.text(one.document)
             where = f"{document} {one.article}" if document and one.article else document
             quote = say("show.quote", self.lang, quote=one.quote) if one.quote else ""

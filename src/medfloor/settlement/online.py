@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medfloor.errors import InputError
+from medfloor import tables
+from medfloor.errors import InputError, UsageError
 from medfloor.money import MAX_FEN
 from medfloor.policy.compile import Profiles, profiles_of
 from medfloor.policy.load import PolicySet
@@ -41,7 +42,7 @@ class Answer:
 
 
 class Desk:
-    """Settle single claims under one policy.
+    """Settle single claims under one policy that counts by person; raise UsageError for one that counts by household.
 
     >>> from datetime import date
     >>> desk = Desk.of("cn/beijing")
@@ -52,6 +53,11 @@ class Desk:
     """
 
     def __init__(self, law: Law) -> None:
+        if law.layout.household:
+            raise UsageError(
+                "household_policy",
+                f"{law.policies.address} counts by household, and a desk sees one person's claims; use `settle`",
+            )
         self.law = law
         self.counters = law.layout.names
         self._known: dict[tuple[Any, ...], tuple[Rules, Profiles]] = {}
@@ -87,15 +93,17 @@ class Desk:
     ) -> Answer:
         """Settle one claim on top of an account (None = nothing used this year); the account given is not changed.
 
-        A stay that continues another (a transfer) and a household's shared counters need the whole year: use `settle`
-        of this room. Raises InputError where amounts do not add up to the visit's total or no version is in force.
+        `columns` are the amounts of input columns that the policy reads (`Law.dimensions.columns`), in fen. A stay that
+        continues another (a transfer) needs the whole year: use `settle` of this room. Raises InputError where codes
+        are not ours, amounts are negative, too large or do not add up to the visit's total, the account is of another
+        policy, or no version is in force.
         """
-        outside = np.array([[first_self_pay_fen], [over_limit_fen], [off_catalogue_fen]], np.int64)
         total = in_scope_fen + first_self_pay_fen + over_limit_fen + off_catalogue_fen
-        if total != visit.total_fen or min(in_scope_fen, first_self_pay_fen, over_limit_fen, off_catalogue_fen) < 0:
-            raise InputError("parts_not_total", f"total {visit.total_fen} fen is not the sum of its parts, {total} fen")
-        if total > MAX_FEN:
-            raise InputError("amount_too_large", f"total {total} fen is beyond 9 trillion yuan; check the unit")
+        _check_codes(visit, person)
+        self._check_amounts(
+            visit, (in_scope_fen, first_self_pay_fen, over_limit_fen, off_catalogue_fen), account, columns or {}
+        )
+        outside = np.array([[first_self_pay_fen], [over_limit_fen], [off_catalogue_fen]], np.int64)
         index = self.law.policies.index_on(visit.settled_date)
         if index is None:
             raise InputError("outside_policy_dates", f"no version of the policy is in force on {visit.settled_date}")
@@ -126,6 +134,34 @@ class Desk:
             used[0],
         )
 
+    def _check_amounts(
+        self, visit: Visit, parts: tuple[int, ...], account: Ints | None, columns: Mapping[str, int]
+    ) -> None:
+        """See that compiled code, which checks nothing, gets amounts and an account that it can count with."""
+        total = sum(parts)
+        if min(parts) < 0:
+            raise InputError("negative_amount", f"a part of the total is {min(parts)} fen; amounts are not below zero")
+        if total != visit.total_fen:
+            raise InputError("parts_not_total", f"total {visit.total_fen} fen is not the sum of its parts, {total} fen")
+        used = 0
+        if account is not None:
+            if account.shape != self._initial.shape or account.dtype != np.int64 or (account < self._initial).any():
+                raise InputError("other_account", "the account is not one that a desk of this policy gave back")
+            used = int(account.max(initial=0))
+        if used + total > MAX_FEN:
+            raise InputError(
+                "amount_too_large",
+                f"total {total} fen on top of {used} fen used this year is beyond 9 trillion yuan; check the unit",
+            )
+        for name, fen in columns.items():
+            if name not in self.law.dimensions.columns:
+                known = ", ".join(self.law.dimensions.columns) or "none"
+                raise UsageError("unknown_column", f"the policy reads no column {name}; it reads: {known}")
+            if not 0 <= fen <= MAX_FEN:
+                raise InputError(
+                    "bad_amount", f"{name} is {fen} fen; the policy reads an amount from 0 to 9 trillion yuan"
+                )
+
     def _rules(self, version: int, facts: Facts) -> tuple[Rules, Profiles]:
         """Give the law for these facts; what was resolved before is kept."""
         key = (
@@ -145,6 +181,30 @@ class Desk:
             found = (rules, profiles_of([rules], self.law.layout, self.law.dimensions.columns))
             self._known[key] = found
         return found
+
+
+def _check_codes(visit: Visit, person: Person) -> None:
+    """See that codes are ours, and that the visit does not end before it starts; raise InputError."""
+    if visit.care_type not in tables.CARE_TYPES:
+        raise InputError(
+            "unknown_care_type", f"care_type {visit.care_type!r} is none of {', '.join(tables.CARE_TYPES)}"
+        )
+    if visit.facility_level not in tables.FACILITY_LEVELS:
+        levels = ", ".join(tables.FACILITY_LEVELS)
+        raise InputError("unknown_facility_level", f"facility_level {visit.facility_level!r} is none of {levels}")
+    if visit.end_date < visit.start_date:
+        raise InputError("end_before_start", f"end_date is {visit.end_date}, before start_date {visit.start_date}")
+    for name, value, codes in (
+        ("area", visit.area, tables.AREAS),
+        ("referral", visit.referral, tables.REFERRALS),
+        ("scheme", person.scheme, tables.SCHEMES),
+        ("sex", person.sex, (None, *tables.SEXES)),
+        ("residence", person.residence, (None, *tables.RESIDENCES)),
+        ("insured_class", person.insured_class, (None, *tables.INSURED_CLASSES)),
+    ):
+        if value not in codes:
+            known = ", ".join(code for code in codes if code)
+            raise InputError("unknown_code", f"{name} {value!r} is none of {known}")
 
 
 def _band(value: int | None, bounds: Sequence[int]) -> int:

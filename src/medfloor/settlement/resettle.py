@@ -24,11 +24,13 @@ class Resettlement:
 
     claims: person_id, benefit_year, claim_id, settled_date, per tier `pay_<tier>_before_fen`, `_after_fen`, the same
     for pay_total, difference_fen (positive: owed to the person) and direction (owed, owes). people: person_id,
-    benefit_year, claims, before_fen, after_fen, difference_fen, direction.
+    benefit_year, claims, before_fen, after_fen, difference_fen, direction. `rejected` has the rows refused under either
+    list of statuses, as they came, in the order of the input: what was refused once cannot be compared.
     """
 
     claims: pl.DataFrame
     people: pl.DataFrame
+    rejected: pl.DataFrame
     before: Settlements
     after: Settlements
 
@@ -72,7 +74,15 @@ def resettle(
         )
         .with_columns(_direction())
     )
-    return Resettlement(changed, by_person, before, after)
+    return Resettlement(changed, by_person, _refused_once(before, after), before, after)
+
+
+def _refused_once(before: Settlements, after: Settlements) -> pl.DataFrame:
+    """Join the rows refused under either list, in the order of the input; of two reasons the later list's stands."""
+    only_before = ~before.rejected_rows.is_in(after.rejected_rows.implode())
+    rejected = pl.concat([after.rejected, before.rejected.filter(only_before)])
+    rows = pl.concat([after.rejected_rows, before.rejected_rows.filter(only_before)])
+    return rejected[rows.arg_sort()]
 
 
 def _side(name: str, side: str) -> str:

@@ -18,7 +18,7 @@ from medfloor.policy.compile import Layout
 from medfloor.settlement.balance import empty_accumulators
 from medfloor.settlement.batch import Batch
 from medfloor.settlement.engines import Engine, run
-from medfloor.settlement.results import settlement_table
+from medfloor.settlement.results import OUTSIDE, money_columns, settlement_table
 from medfloor.settlement.sequence import segments_of
 
 
@@ -38,7 +38,7 @@ class Worlds:
 
     def taken_back(self) -> pl.DataFrame:
         """Give the rows of the claims taken back, and the rows that take them back with every amount negated."""
-        money = [name for name in self.removed.columns if name.endswith("_fen")]
+        money = [*money_columns(self.survivors.law.layout.tiers), *(f"_{name}" for name in OUTSIDE)]
         own = self.reversals.select(
             pl.col("reverses").alias("_of"),
             "claim_id",
@@ -57,7 +57,7 @@ class Worlds:
         return pl.concat([self.removed, undone.select(self.removed.columns)])
 
     def years_opened(self, opening: pl.DataFrame | None, layout: Layout) -> pl.DataFrame:
-        """Give the opening with a row for every person-year of a claim taken back, so that each closes, be it at zero."""
+        """Give the opening with a row for each person-year of a claim taken back, so that it closes, be it at zero."""
         opening = empty_accumulators(layout) if opening is None else opening
         years = self.removed.select("person_id", pl.col("benefit_year").cast(pl.Int64)).unique(maintain_order=True)
         fresh = years.join(opening, on=["person_id", "benefit_year"], how="anti")
@@ -72,6 +72,10 @@ class Worlds:
     def differences(self, final: pl.DataFrame) -> pl.DataFrame:
         """List the claims whose settlement changed after it was first made: per tier, before, after and difference."""
         return differences_between(self.first, final)
+
+
+DIFFERENCES_ORDER = ("person_id", "benefit_year", "settled_date", "claim_id", "tier")
+"""How lists of differences are sorted."""
 
 
 def differences_between(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
@@ -98,7 +102,7 @@ def differences_between(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFra
         .select(
             "person_id", "benefit_year", "claim_id", "settled_date", "tier", "before_fen", "after_fen", "difference_fen"
         )
-        .sort("person_id", "benefit_year", "settled_date", "claim_id", "tier")
+        .sort(DIFFERENCES_ORDER)
     )
 
 

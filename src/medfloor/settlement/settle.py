@@ -18,7 +18,14 @@ import polars as pl
 from medfloor.errors import MissingValueError
 from medfloor.intake import Claims, People, Scan, Spells, read_claims, read_people, read_spells, yuan_of
 from medfloor.policy.load import PolicySet, groups_of, load_policy
-from medfloor.settlement.balance import Accumulators, counter_columns, from_table, read_accumulators
+from medfloor.settlement.balance import (
+    Accumulators,
+    counter_columns,
+    from_table,
+    numbered_on,
+    read_accumulators,
+    with_claims_counted,
+)
 from medfloor.settlement.batch import Law, prepare
 from medfloor.settlement.engines import Engine, run
 from medfloor.settlement.results import in_yuan, money_columns, national_table, settlement_table
@@ -128,6 +135,11 @@ def settle(
     fen = settlement_table(survivors, outcome)
     if worlds:
         fen = _with_reversals(fen, worlds)
+    if opened is not None:
+        fen = numbered_on(fen, opened)
+    closed = outcome.closing
+    if closed is not None:
+        closed = with_claims_counted(closed, survivors.frame.select("person_id", pl.col("_year").alias("benefit_year")))
     sifted = claims.refuse(refusals.rows)  # with the rows refused by intake, in the order of the input
     return Settlements(
         fen=fen.drop(WITHIN, strict=False),
@@ -136,7 +148,7 @@ def settle(
         rejected_rows=sifted.rejected_rows,
         tiers=law.layout.tiers,
         trace=trace_table(survivors, outcome) if trace else None,
-        closing=outcome.closing,
+        closing=closed,
         differences=worlds.differences(fen) if worlds else None,
         reversals=worlds.reversals.height if worlds else 0,
         rows_in=claims.rows_in,

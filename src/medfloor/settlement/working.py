@@ -6,14 +6,29 @@ joined with the first condition that failed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
+from medfloor.errors import PolicyError
 from medfloor.money import BP, round_fen
-from medfloor.policy.model import Bracket, Case, Deductible, Part, Policy, Repeat, Sourced, StatusDay, Tier, When, Words
-from medfloor.policy.numbers import Ground, Number, ground_of, ground_of_holder
-from medfloor.policy.resolve import NO_LIMIT, Facts, Step, case_for, fits
-from medfloor.policy.wording import condition_text, group_name
+from medfloor.policy.model import (
+    Adjust,
+    Bracket,
+    Case,
+    Deductible,
+    Part,
+    Policy,
+    Repeat,
+    Sourced,
+    StatusDay,
+    Tier,
+    When,
+    Words,
+)
+from medfloor.policy.numbers import Ground, Number, conditions_of, ground_of, ground_of_holder
+from medfloor.policy.resolve import NO_LIMIT, Facts, Step, case_for, fits, resolve
+from medfloor.policy.wording import condition_text, figure_text, group_name
 from medfloor.settlement.explanation import (
     BracketPaid,
     CapUsed,
@@ -25,6 +40,7 @@ from medfloor.settlement.explanation import (
     PassedOver,
     PoolFound,
     Preferred,
+    RateChange,
     Text,
     TierExplained,
     Working,
@@ -40,7 +56,10 @@ _NUMBERS = ("age", "continuous_years", "claim_free_years", "total")
 
 @dataclass(frozen=True)
 class Scene:
-    """Be one settled claim with the law and facts behind it, and the account before and after it."""
+    """Be one settled claim with the law and facts behind it, and the account before and after it.
+
+    `earlier` gives the claims of the unit-year that were settled before this one, the latest first.
+    """
 
     policy: Policy
     facts: Facts
@@ -48,6 +67,7 @@ class Scene:
     settled: Settled
     before: Account
     after: Account
+    earlier: Callable[[], Iterator[Scene]] = lambda: iter(())
 
     def day(self, tier: Tier) -> StatusDay:
         """Give the day that counts for a status in this tier."""
@@ -56,6 +76,11 @@ class Scene:
     def index_of(self, tier: str) -> int:
         """Give the place of a tier among those that had a part for this claim; -1 where it had none."""
         return next((n for n, result in enumerate(self.settled.tiers) if result.step.tier == tier), -1)
+
+    @property
+    def stay(self) -> str:
+        """Give the first claim of the stay that this claim belongs to."""
+        return self.after.first_of.get(self.settled.claim.claim_id, self.settled.claim.claim_id)
 
 
 def explain_tier(scene: Scene, tier: Tier) -> TierExplained:
@@ -140,7 +165,7 @@ def _found(scene: Scene, name: str, group: str, day: StatusDay) -> Text:
     if name == "diagnosis":
         return both("explain.diagnosis_not_said")
     value = getattr(facts, name)
-    return both("explain.unknown") if value is None else both("explain.years", n=value)
+    return both("explain.unknown") if value is None else both(f"explain.found_{name}", n=value)
 
 
 def _working(scene: Scene, tier: Tier, part: Part, index: int) -> Working:
@@ -205,52 +230,110 @@ def _deductible(scene: Scene, tier: Tier, part: Part, result: TierResult) -> Ded
     rule, step = part.deductible, result.step
     if rule is None or step.pays != "schedule":
         return None
-    around = (rule, part, tier)
-    day, group = scene.day(tier), step.group
-    amount = case_for(rule.amount, scene.facts, group, day)
-    factor = case_for(rule.factor, scene.facts, group, day)
-    cites = [
-        *_case_cited(scene, rule.amount, group, tier, around),
-        *_case_cited(scene, rule.factor, group, tier, around),
-    ]
-    standard = None
-    if amount is not None and amount.value is not None and amount.of is None and amount.column is None:
-        standard = int(amount.value * 100)
-    claim = scene.settled.claim
+    claim_id = scene.settled.claim.claim_id
+    found = _fixing(scene, tier.id)
+    fixed = None if found is None else _standard(*found)
+    kept = found is None or found[0] is not scene
+    cites = [] if fixed is None else list(fixed.cited)
     admission = same_level = 0
-    first = scene.after.first_of.get(claim.claim_id, claim.claim_id)
-    continued = scene.before.stays.get((tier.id, first)) if step.deductible_per == "admission" else None
-    repeat = None
+    continued = None
     if step.deductible_per == "admission":
-        stay = scene.after.stays[tier.id, first]
+        stay = scene.after.stays[tier.id, scene.stay]
         admission, same_level = stay.admission, stay.same_level
-        repeat = _repeat(scene, rule, step, admission, same_level, group, day)
-        if repeat is not None:
-            cites += [
-                _cited(scene, number, (repeat, *around)) for number in (repeat.percent, repeat.minus_each) if number
-            ]
-    if rule.source and (continued is not None or step.deductible_fixed_first):
-        cites.append(cited(scene, rule))
+        continued = scene.before.stays.get((tier.id, scene.stay))
+    if kept or (rule.source and (continued is not None or step.deductible_fixed_first)):
+        # The article that lets an earlier claim decide: that of the rule, else of the part it stands in.
+        cites.append(cited(scene, next((one for one in (rule, part, tier) if one.source), rule)))
     return DeductibleBorne(
         per=rule.per,
-        standard_fen=standard,
-        factor_bp=None if factor is None or factor.value is None else int(factor.value * 100),
-        repeat_bp=None if repeat is None or repeat.percent is None else int((repeat.percent.value or 0) * 100),
-        repeat_less_fen=0 if repeat is None or repeat.minus_each is None else _less(repeat, admission, same_level),
+        standard_fen=None if fixed is None else fixed.standard_fen,
+        factor_bp=None if fixed is None else fixed.factor_bp,
+        repeat_bp=None if fixed is None else fixed.repeat_bp,
+        repeat_less_fen=0 if fixed is None else fixed.repeat_less_fen,
         full_fen=result.deductible_full_fen,
         borne_before_fen=_borne_before(scene, step, result),
         borne_fen=result.deductible_fen,
         admission=admission,
         same_level=same_level,
-        continues=first if continued is not None and first != claim.claim_id else None,
-        kept_from_first=step.deductible_fixed_first and _is_kept(scene, step),
+        continues=scene.stay if continued is not None and scene.stay != claim_id else None,
+        kept=kept,
+        fixed_by=found[0].settled.claim.claim_id if kept and found is not None else None,
         cited=tuple(dict.fromkeys(cites)),
     )
 
 
-def _is_kept(scene: Scene, step: Step) -> bool:
-    """Say whether an earlier claim of the year fixed the amount."""
-    return (_owner(scene, step), f"counter_{step.deductible_counter}_deductible_set") in scene.before.used
+def _fixing(scene: Scene, tier: str) -> tuple[Scene, str] | None:
+    """Find the claim, and the tier of it, whose facts fixed the amount of a deductible: this one, or an earlier one.
+
+    None where it was one that only the opening accumulators know.
+    """
+    step = scene.settled.tiers[scene.index_of(tier)].step
+    if step.deductible_fixed_first and step.deductible_per == "year":
+        owner = _owner(scene, step)
+        if (owner, f"counter_{step.deductible_counter}_deductible_set") not in scene.before.used:
+            return scene, tier
+        for one in scene.earlier():
+            for result in one.settled.tiers:
+                same = result.step.deductible_counter == step.deductible_counter and _owner(one, result.step) == owner
+                if same and result.step.deductible_fixed_first:
+                    return _fixing(one, result.step.tier)
+        return None
+    stay = scene.before.stays.get((tier, scene.stay)) if step.deductible_per == "admission" else None
+    if stay is None or step.transfer == "new_admission":
+        return scene, tier
+    full_fen = scene.settled.tiers[scene.index_of(tier)].deductible_full_fen
+    if not (full_fen <= stay.deductible_fen if step.transfer == "highest" else stay.paid):
+        return scene, tier
+    for one in scene.earlier():
+        if one.stay == scene.stay and any(n.step.tier == tier and n.step.pays == "schedule" for n in one.settled.tiers):
+            return _fixing(one, tier)
+    return None
+
+
+@dataclass(frozen=True)
+class _Standard:
+    """Be how the claim that fixed a deductible came to its amount, and the words that say so."""
+
+    standard_fen: int | None
+    factor_bp: int | None
+    repeat_bp: int | None
+    repeat_less_fen: int
+    cited: tuple[Cited, ...]
+
+
+def _standard(scene: Scene, tier_id: str) -> _Standard:
+    """Say how the amount of a deductible comes about from the facts of this claim itself."""
+    tier = next(one for one in scene.policy.tiers if one.id == tier_id)
+    step = scene.settled.tiers[scene.index_of(tier_id)].step
+    part = next(one for one in tier.parts if one.id == step.part)
+    rule = part.deductible
+    assert rule is not None, "a step that has a deductible comes from a part that has one"
+    around, day, group = (rule, part, tier), scene.day(tier), step.group
+    amount = case_for(rule.amount, scene.facts, group, day)
+    factor = case_for(rule.factor, scene.facts, group, day)
+    cites = [_cited(scene, case, around) for case in (amount, factor) if case is not None]
+    repeat, less_fen = None, 0
+    if step.deductible_per == "admission":
+        stay = scene.after.stays[tier.id, scene.stay]
+        same_level, level = stay.same_level, scene.facts.facility_level
+        if level != stay.level:  # a transfer to another level counts there as it would on its own
+            same_level = scene.before.get(scene.settled.claim.person_id, f"{tier.id}_admissions_{level}") + 1
+        repeat = _repeat(scene, rule, stay.admission, same_level, group, day)
+        if repeat is not None:
+            less_fen = _less(repeat, stay.admission, same_level)
+            cites += [
+                _cited(scene, number, (repeat, *around)) for number in (repeat.percent, repeat.minus_each) if number
+            ]
+    standard_fen = None
+    if amount is not None and amount.value is not None and amount.of is None and amount.column is None:
+        standard_fen = int(amount.value * 100)
+    return _Standard(
+        standard_fen=standard_fen,
+        factor_bp=None if factor is None or factor.value is None else int(factor.value * 100),
+        repeat_bp=None if repeat is None or repeat.percent is None else int((repeat.percent.value or 0) * 100),
+        repeat_less_fen=less_fen,
+        cited=tuple(cites),
+    )
 
 
 def _owner(scene: Scene, step: Step) -> str:
@@ -264,14 +347,13 @@ def _borne_before(scene: Scene, step: Step, result: TierResult) -> int:
     if step.deductible_per == "year":
         return scene.before.get(owner, f"counter_{step.deductible_counter}_deductible")
     if step.deductible_per == "admission":
-        first = scene.after.first_of.get(scene.settled.claim.claim_id, "")
-        stay = scene.before.stays.get((step.tier, first))
+        stay = scene.before.stays.get((step.tier, scene.stay))
         return stay.borne_fen if stay else 0
     return 0
 
 
 def _repeat(
-    scene: Scene, rule: Deductible, step: Step, admission: int, same_level: int, group: str, day: StatusDay
+    scene: Scene, rule: Deductible, admission: int, same_level: int, group: str, day: StatusDay
 ) -> Repeat | None:
     """Find the rule of repeated stays that was used: the first that applies."""
     for repeat in rule.repeat:
@@ -293,10 +375,12 @@ def _brackets(scene: Scene, tier: Tier, part: Part, result: TierResult) -> tuple
     if step.pays != "schedule":
         return ()
     around = (part, tier)
+    day = scene.day(tier)
+    adjusts = [one for one in part.adjust if fits(one.when, scene.facts, step.group, day)]
+    changes = tuple(_change(one) for one in adjusts)
     adjusting = [
         _cited(scene, case, (adjust, *around))
-        for adjust in part.adjust
-        if fits(adjust.when, scene.facts, step.group, scene.day(tier))
+        for adjust in adjusts
         for case in (adjust.points, adjust.times)
         if case is not None
     ]
@@ -306,10 +390,20 @@ def _brackets(scene: Scene, tier: Tier, part: Part, result: TierResult) -> tuple
     for number, ((start, rate), stretch, end) in enumerate(zip(step.brackets, result.stretches, ends, strict=True)):
         bracket: Bracket = part.brackets[number]
         inner = (bracket, *around)
-        cites = [*_case_cited(scene, bracket.rate, step.group, tier, inner), *adjusting]
+        base = case_for(bracket.rate, scene.facts, step.group, day)
+        assert base is not None and base.value is not None, "a step has a known rate in every bracket"
+        cites = tuple(dict.fromkeys([_cited(scene, base, inner), *adjusting]))
         product = product_text(stretch * rate)
-        found.append(BracketPaid(start, end, stretch, rate, product, tuple(dict.fromkeys(cites))))
+        found.append(BracketPaid(start, end, stretch, rate, figure_text(base.value), changes, product, cites))
     return tuple(found)
+
+
+def _change(adjust: Adjust) -> RateChange:
+    """Take what changes every rate of a part."""
+    if adjust.points is not None:
+        return RateChange("points", figure_text(adjust.points.value or Decimal(0)))
+    assert adjust.times is not None, "a change is by points or times"
+    return RateChange("times", figure_text(adjust.times.value or Decimal(0)))
 
 
 def _caps(scene: Scene, tier: Tier, part: Part, index: int) -> tuple[CapUsed, ...]:
@@ -353,6 +447,46 @@ def explain_ceilings(scene: Scene) -> tuple[CeilingUsed, ...]:
         found.append(CeilingUsed(ceiling.id, name, rule.share_bp, limit, paid, back, cites))
         paid -= back
     return tuple(found)
+
+
+def used_by(scene: Scene, told: Sequence[TierExplained], group: str) -> tuple[str, ...]:
+    """Name the tiers that use a status: without it another rule would apply, or the part is for people who hold it."""
+    held = {day: groups - {group} for day, groups in scene.facts.held.items()}
+    try:
+        without = {step.tier: step for step in resolve(scene.policy, replace(scene.facts, held=held)).steps}
+    except PolicyError:  # a number that only people without the status would need was not published
+        without = None
+    here = {result.step.tier: result.step for result in scene.settled.tiers}
+    found = []
+    for tier, one in zip(scene.policy.tiers, told, strict=True):
+        if one.closed_by is not None:
+            break
+        part = next((part for part in tier.parts if one.working and part.id == one.working.part), None)
+        differs = (
+            one.group == group and part is not None if without is None else here.get(tier.id) != without.get(tier.id)
+        )
+        named = part is not None and part.when is not None and group in (part.when.holds or ())
+        if differs or named:
+            found.append(one.tier)
+        if without is not None and tier.id in without and not without[tier.id].feeds:
+            without = None  # later tiers would not be asked, which says nothing about them
+    return tuple(found)
+
+
+def unused(scene: Scene, told: Sequence[TierExplained], group: str) -> tuple[str, str | None]:
+    """Say why no tier uses a status that counts, and the tier that this is because of."""
+    asking = [one for tier, one in zip(scene.policy.tiers, told, strict=True) if group in _asked_by(tier)]
+    for one in asking:
+        if one.closed_by is None and one.group not in ("none", group) and one.working is not None:
+            return "outranked", one.tier
+    closed = next((one.closed_by for one in asking if one.closed_by is not None), None)
+    return ("not_asked", None) if closed is None else ("closed", closed)
+
+
+def _asked_by(tier: Tier) -> set[str]:
+    """Name the statuses that a tier asks for anywhere."""
+    named = (group for when in conditions_of(tier) for group in (*(when.holds or ()), *(when.lacks or ())))
+    return {*tier.prefer, *named}
 
 
 # What the numbers rest on
