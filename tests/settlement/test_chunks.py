@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -110,7 +113,7 @@ def flawed_worlds(draw: Any) -> Any:
     return replace(world, claims=pl.DataFrame(rows, schema=world.claims.schema))
 
 
-@examples(30)
+@examples(24)
 @given(flawed_worlds(), st.sampled_from([".csv", ".parquet"]))
 def test_parts_give_what_a_whole_run_gives_under_random_law_with_random_flaws(world: Any, ending: str) -> None:
     with TemporaryDirectory() as folder:
@@ -118,7 +121,7 @@ def test_parts_give_what_a_whole_run_gives_under_random_law_with_random_flaws(wo
         settle_both_ways(files, world.policies)
 
 
-@examples(12)
+@examples(10)
 @given(flawed_worlds(), st.integers(0, 12))
 def test_parts_open_with_what_a_first_half_closed_with(world: Any, cut: int) -> None:
     with TemporaryDirectory() as folder:
@@ -440,3 +443,52 @@ def test_an_output_that_fails_at_the_end_leaves_every_old_file_in_place(
         settle_files(files_in(tmp_path, claims_of({"claim_id": "c03", "total": "1"}), people_of()), HALF)
     assert {name: Path(getattr(files, name)).read_bytes() for name in OUTPUTS} == before
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+# --- memory ------------------------------------------------------------------------------------------------------------
+
+MEASURED = """
+import json, sys
+from medfloor.settlement.chunks import Files, settle_files
+import numba
+
+def peak():  # in bytes, of this program alone, which ru_maxrss is not
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024
+
+base = peak()
+tally = settle_files(Files(**json.loads(sys.argv[1])), "cn/beijing", limit_memory=int(sys.argv[2]))
+print(json.dumps([tally.partitions, tally.settled, base, peak()]))
+"""
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read where Linux tells it")
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_limit_of_1_gb_is_kept_with_three_million_claims(tmp_path: Path, ending: str) -> None:
+    rows, persons = 3_000_000, 600_000
+    number = pl.int_range(rows, eager=True)
+    day = pl.date(2024, 1, 1) + pl.duration(days=(number * 7) % 300)
+    total = (20_000 + (number * 7_919) % 9_000_000).cast(pl.Decimal(18, 2)) / 100
+    claims = pl.DataFrame({"n": number}).select(
+        claim_id=pl.format("c{}", "n"),
+        person_id=pl.format("p{}", (pl.col("n") * 104_729 % persons).cast(pl.String).str.zfill(6)),
+        care_type=pl.lit("inpatient"),
+        start_date=day,
+        end_date=day,
+        facility_level=pl.lit("3"),
+        total=total,
+        in_scope=total,
+    )
+    people = pl.select(person_id=pl.format("p{}", pl.int_range(persons).cast(pl.String).str.zfill(6)))
+    files = files_in(tmp_path, claims.with_columns(pl.col("total", "in_scope").cast(pl.Float64)), people, ending)
+    del claims
+    limit = 10**9
+    for outputs in (("out",), ("out", "trace", "closing")):
+        asked = {name: getattr(files, name) for name in ("claims", "people", *outputs)}
+        call = [sys.executable, "-c", MEASURED, json.dumps(asked), str(limit)]
+        done = subprocess.run(call, capture_output=True, text=True, check=True)
+        parts, settled, base, peak = json.loads(done.stdout)
+        print(f"{ending} {outputs}: {parts} parts, {base / 1e6:.0f} MB before, {peak / 1e6:.0f} MB at the peak")
+        assert settled == rows
+        assert parts > 1
+        assert peak < limit + base

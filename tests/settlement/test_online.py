@@ -100,7 +100,7 @@ def assert_same_as_settle(desk: Desk, claims: Any, people: Any, spells: Any) -> 
         assert answer.benefit_year == row["benefit_year"]
 
 
-@examples(60)
+@examples(30)
 @given(st.data())
 def test_a_desk_pays_what_settle_pays_under_random_law(data: st.DataObject) -> None:
     policies = data.draw(policy_sets(homes=("p",)))
@@ -111,7 +111,7 @@ def test_a_desk_pays_what_settle_pays_under_random_law(data: st.DataObject) -> N
     assert_same_as_settle(Desk.of(policies), claims, people, data.draw(spell_rows(persons)))
 
 
-@examples(40)
+@examples(20)
 @given(st.data(), st.sampled_from(LAWS))
 def test_a_desk_pays_what_settle_pays_under_shipped_law(data: st.DataObject, address: str) -> None:
     people = data.draw(people_rows())

@@ -38,8 +38,11 @@ from medfloor.settlement.settle import Settlements, law_of, opening_of, settle
 BYTES_A_CLAIM = 500
 """What one claim takes in memory at the peak of a run, with all checks, beside its row as it came (measured)."""
 
-BYTES_A_TRACED_TIER = 250
+BYTES_A_TRACED_TIER = 350
 """What each tier of the trace of a claim adds to it (measured)."""
+
+BYTES_A_CLOSED_CLAIM = 150
+"""What closing accumulators add to it (measured, with five claims a person-year)."""
 
 Progress = Callable[[int, int], None]
 
@@ -233,7 +236,8 @@ def _parts(
     keys = read_keys(files.claims, med_type=codes.med_type, hosp_lv=codes.hosp_lv)
     rows = int(collect(keys.scan, keys.scan.frame.select(pl.len())).item())
     held = sum(int(t.estimated_size()) for t in (people.accepted, spells.accepted, opening) if t is not None)
-    a_row = BYTES_A_CLAIM + (BYTES_A_TRACED_TIER * len(law.layout.tiers) if files.trace else 0)
+    a_row = BYTES_A_CLAIM + BYTES_A_CLOSED_CLAIM * bool(files.closing)
+    a_row += BYTES_A_TRACED_TIER * len(law.layout.tiers) * bool(files.trace)
     count = count_parts(keys, rows, a_row, limit, 3 * held)
     if count == 1:
         return None, 1, whole

@@ -1,8 +1,8 @@
 """Compile functions once and keep the result, also for service users without a home.
 
-Numba's cache is a pickle, so it must lie in a folder that only the user can write. This module names such a folder
-before numba is imported; where none can be had, functions are compiled without a cache. `parallel=True` is never used:
-threads over person ranges that release the GIL do as well, and forked processes and musl stay safe.
+Numba's cache is a pickle, so it must lie in a folder that only the user can write. This module finds such a folder;
+where none can be had, functions are compiled without a cache. `parallel=True` is never used: threads over person ranges
+that release the GIL do as well, and forked processes and musl stay safe.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ def cache_folder() -> Path | None:
     for home in homes:
         if not home or home.startswith("~"):
             continue
-        folder = Path(home).absolute() / "medfloor" / f"compiled-{_digest()}"
+        ours = Path(home).absolute() / "medfloor"
+        folder = ours / f"compiled-{_digest()}"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            private = all(_is_private(place, user) for place in (folder, *folder.parents[:2]))
+            ours.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            safe = _keeps_names(ours.parent, user) and _is_private(ours, user) and _is_private(folder, user)
         except OSError:
             continue
-        if private and os.access(folder, os.W_OK):
+        if safe and os.access(folder, os.W_OK):
             return folder
     return None
 
@@ -53,6 +55,14 @@ def _is_private(folder: Path, user: int) -> bool:
     return state.st_uid == user and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
+def _keeps_names(folder: Path, user: int) -> bool:
+    """Say whether a stranger cannot put another folder in the place of the user's; a group of one's own may write."""
+    state = folder.stat()
+    if user < 0:
+        return True
+    return state.st_uid in (user, 0) and (not state.st_mode & stat.S_IWOTH or bool(state.st_mode & stat.S_ISVTX))
+
+
 def _digest() -> str:
     here = Path(__file__).parent
     sources = (here / "kernel.py", here / "loops.py", here.parent / "policy" / "compile.py", here.parent / "money.py")
@@ -61,8 +71,6 @@ def _digest() -> str:
 
 
 _FOLDER = cache_folder()
-if _FOLDER is not None:
-    os.environ["NUMBA_CACHE_DIR"] = str(_FOLDER)
 
 
 def is_compiled() -> bool:
@@ -96,7 +104,14 @@ def compiled(signature: str, gives: str = "void", counted: bool = True) -> Calla
 
     def compile_it(function: F) -> F:
         options: dict[str, Any] = {"nogil": True, "cache": _FOLDER is not None, "error_model": "numpy", "_nrt": counted}
-        ready: F = numba.njit(made, **options)(function)
+        settings: Any = numba.config
+        before = settings.CACHE_DIR
+        # For this function only: what else uses numba here, and programs started from here, keep their own folder.
+        settings.CACHE_DIR = before if _FOLDER is None else str(_FOLDER)
+        try:
+            ready: F = numba.njit(made, **options)(function)
+        finally:
+            settings.CACHE_DIR = before
         return ready
 
     return compile_it
