@@ -160,7 +160,7 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
 
 def test_the_page_of_tables_lists_every_column_code_and_reason() -> None:
     page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-    for table in (tables.CLAIMS, tables.PEOPLE, tables.SPELLS, tables.HOUSEHOLDS):
+    for table in (tables.CLAIMS, tables.PEOPLE, tables.SPELLS, tables.HOUSEHOLDS, tables.SURVEY):
         section = re.search(rf"^## {table.name}:.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
         assert section is not None
         rows = re.findall(r"^\| `(\w+)` \| (?:`(\w+)`)? ?\| ([^|]+) \|", section[0], re.MULTILINE)

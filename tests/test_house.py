@@ -295,7 +295,7 @@ def test_the_commands_need_only_python_and_pip() -> None:
         assert all(step.startswith(".venv/bin/") for step in steps[1:])
 
 
-def test_the_package_carries_its_policies_and_catalogues(tmp_path: Path) -> None:
+def test_the_package_carries_its_policies_catalogues_and_fonts(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
@@ -308,8 +308,10 @@ def test_the_package_carries_its_policies_and_catalogues(tmp_path: Path) -> None
         carried = set(wheel.namelist())
     there = {str(file.relative_to(SOURCE.parent)) for file in SOURCE.rglob("*") if file.is_file()}
     there = {name for name in there if "__pycache__" not in name}
-    assert any(name.endswith(".yaml") for name in there)
+    for kind in (".yaml", ".toml", ".ttf"):
+        assert any(name.endswith(kind) for name in there), kind
     assert there <= carried
+    assert any(name.endswith("licenses/src/medfloor/reports/fonts/OFL.txt") for name in carried)
 
 
 def test_the_version_has_its_entry_in_the_changelog() -> None:

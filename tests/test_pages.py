@@ -47,6 +47,7 @@ def test_the_page_of_refusals_lists_every_reason_in_both_languages() -> None:
 def test_the_page_of_refusals_lists_every_error_code_and_no_other() -> None:
     page = (ROOT / "docs" / "rejects.md").read_text(encoding="utf-8")
     rows = rows_below(page, "Errors of files") | rows_below(page, "Errors of policies")
+    rows |= rows_below(page, "Errors of measures")
     assert rows.keys() == codes_raised()
     assert all(re.search("[\u4e00-\u9fff]", cells[0]) and cells[2].strip() for cells in rows.values())
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["text", "date", "money", "integer", "code", "flag"]
+Kind = Literal["text", "date", "money", "integer", "number", "code", "flag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,26 @@ HOUSEHOLDS = Table(
     ),
 )
 
+SURVEY = Table(
+    "survey",
+    (
+        Column("oop", None, "number", meaning="out-of-pocket health spending, net of all reimbursement"),
+        Column("weight", None, "number", meaning="how many of the population a row stands for"),
+        Column("stratum", None, "text", meaning="the stratum in which the first stage was drawn"),
+        Column("psu", None, "text", meaning="the first-stage cluster: a commune, a village, a census block"),
+        Column(
+            "fpc",
+            None,
+            "number",
+            meaning="clusters that the stratum has in the population; up to 1, the share of them drawn",
+        ),
+        Column("region", None, "text", meaning="a place, for results by place"),
+        Column("residence", None, "text", meaning="urban or rural, in the words of the survey"),
+        Column("wave", None, "text", meaning="which round of a panel or of repeated surveys"),
+    ),
+)
+"""What a survey table has beside the columns of households. Numbers are doubles in the unit of the file, not fen."""
+
 SETTLEMENT_KEYS = ("claim_id", "person_id", "benefit_year", "sequence", "settled_date", "total", "in_scope")
 """The first columns of settlements; one `pay_<tier>` a tier and SETTLEMENT_SUMS follow."""
 
@@ -147,7 +167,8 @@ REASONS: dict[str, str] = {
     "unknown_care_type": "a care_type that neither the contract nor the policy's codes know",
     "unknown_facility_level": "a facility_level that neither the contract nor the policy's codes know",
     "unknown_code": "a value outside the codes of its column",
-    "bad_number": "a whole number that cannot be read",
+    "bad_number": "a number that cannot be read",
+    "infinite_value": "a number that is infinite, or an expression that comes to infinity",
     "duplicate_claim_id": "the same claim_id in more than one row",
     "unknown_person": "a person_id that people does not have",
     "overlapping_schemes": "a person with two schemes on the same day",

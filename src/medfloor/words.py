@@ -1,13 +1,15 @@
 """Say things to people in Chinese and in English.
 
-The sentences are in `catalogues/<language>.toml`, one file a language, sorted by sections; a key is `section.name`,
-such as `care_type.inpatient`. Both files have the same keys and the same placeholders (a test sees to it).
+The sentences are in `catalogues/<language>/<subject>.toml`, sorted by sections; a key is `section.name`, such as
+`care_type.inpatient`, and a section stands in one file only. Both languages have the same files, keys and placeholders
+(a test sees to it).
 """
 
 from __future__ import annotations
 
 import functools
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -50,6 +52,30 @@ def join(items: list[str], lang: str) -> str:
     return say("list.between", lang).join(items)
 
 
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Be a sentence that is not yet said in any language: a key with what goes into its placeholders.
+
+    A value that is itself a phrase is said in the same language.
+
+    >>> Phrase.of("group.tekun").say("en")
+    'destitute people (tekun)'
+    """
+
+    key: str
+    values: tuple[tuple[str, object], ...] = ()
+
+    @classmethod
+    def of(cls, key: str, /, **values: object) -> Phrase:
+        """Make a phrase of a key and its values."""
+        return cls(key, tuple(values.items()))
+
+    def say(self, lang: str) -> str:
+        """Say it in a language. Raises what `say` raises."""
+        said = {name: value.say(lang) if isinstance(value, Phrase) else value for name, value in self.values}
+        return say(self.key, lang, **said)
+
+
 @functools.cache
 def catalogue(lang: str) -> dict[str, str]:
     """Read the catalogue of a language, once: key -> sentence with placeholders.
@@ -58,13 +84,19 @@ def catalogue(lang: str) -> dict[str, str]:
     """
     if lang not in LANGS:
         raise UsageError("unknown_language", f"there is no language {lang!r}; use {' or '.join(LANGS)}")
-    with (_CATALOGUES / f"{lang}.toml").open("rb") as file:
-        sections = tomllib.load(file)
-    return {f"{section}.{name}": text for section, entries in sections.items() for name, text in entries.items()}
+    sentences: dict[str, str] = {}
+    for path in sorted((_CATALOGUES / lang).glob("*.toml")):
+        with path.open("rb") as file:
+            sections = tomllib.load(file)
+        for section, entries in sections.items():
+            for name, text in entries.items():
+                assert f"{section}.{name}" not in sentences, f"{section}.{name} stands in two files"
+                sentences[f"{section}.{name}"] = text
+    return sentences
 
 
 def _sentence(key: str, lang: str) -> str:
     sentences = catalogue(lang)
     if key not in sentences:
-        raise KeyError(f"catalogues/{lang}.toml has no {key}")
+        raise KeyError(f"no file of catalogues/{lang} has {key}")
     return sentences[key]

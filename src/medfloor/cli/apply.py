@@ -68,8 +68,8 @@ def command(
 
 def _say(found: Applications, out: str, rejects: str | None, lang: str) -> None:
     """Print the summary: households by reason, money, and what is left to check by hand."""
-    from medfloor.cli.columns import in_columns
     from medfloor.money import group_yuan
+    from medfloor.terminal import in_columns
     from medfloor.words import say
 
     click.echo(say("apply.title", lang, name=getattr(found.applied.name, lang), id=found.policy.id, year=found.year))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from medfloor.cli.columns import aligned
 from medfloor.cli.summary import say_summary, tier_name
 from medfloor.money import group_yuan
+from medfloor.terminal import aligned
 from medfloor.words import say
 
 SAMPLE = Path(__file__).parents[1] / "sample" / "beijing"

@@ -28,6 +28,7 @@ SUBJECTS: dict[str, str] = {
     "resettle": "Report who is owed or owes after statuses were corrected.",
     "apply": "Work out the yearly assistance that households apply for.",
     "policy": "List, show, check and compare policies.",
+    "measure": "Measure financial protection and equity, with survey errors.",
 }
 """Subcommand -> its short help. The command itself is `command` in medfloor/cli/<name>.py."""
 

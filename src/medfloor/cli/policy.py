@@ -326,7 +326,7 @@ def _summary(policy: Policy, lang: str) -> dict[str, Any]:
 
 
 def _print_list(rows: list[dict[str, Any]], lang: str) -> None:
-    from medfloor.cli.columns import aligned
+    from medfloor.terminal import aligned
     from medfloor.words import say
 
     heads = [say(f"policies.{head}", lang) for head in ("address", "dates", "name", "tiers", "missing", "trust")]

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from medfloor.cli.columns import aligned
 from medfloor.money import group_yuan
+from medfloor.terminal import aligned
 from medfloor.words import say
 
 SHOWN = 20

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medfloor.cli.columns import in_columns
 from medfloor.money import group_yuan
+from medfloor.terminal import in_columns
 from medfloor.words import knows, say
 
 if TYPE_CHECKING:

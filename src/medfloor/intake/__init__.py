@@ -13,6 +13,7 @@ from medfloor.intake.files import (
     yuan_of,
 )
 from medfloor.intake.households import Households, read_households
+from medfloor.intake.microdata import Microdata, read_microdata
 from medfloor.intake.people import People, read_people
 from medfloor.intake.spells import Spells, read_spells
 
@@ -20,6 +21,7 @@ __all__ = [
     "Claims",
     "Households",
     "Keys",
+    "Microdata",
     "People",
     "Scan",
     "Spells",
@@ -29,6 +31,7 @@ __all__ = [
     "read_claims",
     "read_households",
     "read_keys",
+    "read_microdata",
     "read_people",
     "read_spells",
     "read_table",

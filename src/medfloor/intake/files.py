@@ -221,6 +221,15 @@ def write_table(
             shown.write_parquet(new.file)
 
 
+def write_bytes(content: bytes, path: str | os.PathLike[str]) -> None:
+    """Write a file of any kind, whole or not at all; one that stood there before is replaced at the very end.
+
+    Raises OutputError cannot_write (the old file stays whole).
+    """
+    with _Replacement(path) as new:
+        new.file.write(content)
+
+
 def yuan_of(fen: pl.Expr) -> pl.Expr:
     """Give the double nearest to fen / 100, which rounds back to the fen for all amounts below 9e12 yuan.
 
@@ -510,5 +519,6 @@ __all__ = [
     "scan_table",
     "sink_all",
     "survey",
+    "write_bytes",
     "write_table",
 ]

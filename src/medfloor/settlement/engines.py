@@ -18,13 +18,13 @@ import numpy.typing as npt
 import polars as pl
 
 from medfloor import tables
+from medfloor.jit import is_compiled
 from medfloor.periods import Span
 from medfloor.policy.compile import Layout
 from medfloor.policy.resolve import Rules, resolve
 from medfloor.settlement.balance import STAY_FIELDS, empty_accumulators
 from medfloor.settlement.batch import Batch
 from medfloor.settlement.columns import STAY_COLUMNS, TRACE_COLUMNS
-from medfloor.settlement.jit import is_compiled
 from medfloor.settlement.reference import Account, Claim, Settled, Stay, in_order, settle_claim, settle_year
 from medfloor.settlement.scope import DAWN, FAR, Person, Spell, Visit, facts_of
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from medfloor.jit import compiled, inlined
 from medfloor.money import MAX_FEN
 from medfloor.policy.compile import DED_ADMISSION, DED_CLAIM, DED_CURVE, DED_YEAR, MAX_STEPS, POOLS, STEP_COLUMNS
-from medfloor.settlement.jit import compiled, inlined
 
 (
     TIER, PAYS, SHARE_BP, DED_PER, DED_FEN, DED_COLUMN, DED_FACTOR, DED_INDEX, DED_SET, REPEAT_START, REPEAT_COUNT,

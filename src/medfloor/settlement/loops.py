@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medfloor.settlement.jit import compiled
+from medfloor.jit import compiled
 
 ROW_BITS = 32
 ROW_MASK = (1 << ROW_BITS) - 1

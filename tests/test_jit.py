@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from medfloor.settlement import jit
+from medfloor import jit
 
-SAMPLE = Path(__file__).resolve().parents[2] / "src" / "medfloor" / "sample" / "beijing"
+SAMPLE = Path(__file__).resolve().parents[1] / "src" / "medfloor" / "sample" / "beijing"
 HOMES = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME")
 
 
@@ -90,7 +90,8 @@ def test_where_no_folder_can_be_had_there_is_none(tmp_path: Path, monkeypatch: p
 
 SETTLE = """
 import hashlib, os, sys
-from medfloor.settlement import settle, jit
+from medfloor import jit
+from medfloor.settlement import settle
 sample = {sample!r}
 tables = [f"{{sample}}/{{name}}.csv" for name in ("claims", "people", "spells")]
 settled = settle(*tables, "cn/beijing", engine={engine!r}, trace=True, closing=True)

@@ -65,7 +65,8 @@ def _keeps_names(folder: Path, user: int) -> bool:
 
 def _digest() -> str:
     here = Path(__file__).parent
-    sources = (here / "kernel.py", here / "loops.py", here.parent / "policy" / "compile.py", here.parent / "money.py")
+    names = ("settlement/kernel.py", "settlement/loops.py", "policy/compile.py", "money.py", "measures/exceeding.py")
+    sources = [here / name for name in names]
     text = b"".join(source.read_bytes() for source in sources)
     return hashlib.blake2b(text, digest_size=6).hexdigest()
 
@@ -78,7 +79,10 @@ def is_compiled() -> bool:
     return _FOLDER is not None and any(_FOLDER.glob("**/kernel._settle-*.nbi"))
 
 
-KINDS = "int: n; read-only arrays r1 r2 (int64), p1 (int32), b1 (bool); arrays written w1 w2 w3 (int64), v1 (int32)"
+KINDS = (
+    "int: n; double: x; read-only arrays r1 r2 (int64), p1 (int32), b1 (bool), f1 (double); "
+    "arrays written w1 w2 w3 (int64), v1 (int32), g1 g2 (double)"
+)
 """How signatures are written; the digit is the number of dimensions."""
 
 
@@ -95,10 +99,11 @@ def compiled(signature: str, gives: str = "void", counted: bool = True) -> Calla
     from numba import types
 
     def kind(token: str) -> Any:
-        if token in ("n", "bool", "void"):
-            return {"n": types.int64, "bool": types.boolean, "void": types.void}[token]
-        held = {"p": types.int32, "v": types.int32, "b": types.boolean}.get(token[0], types.int64)
-        return types.Array(held, int(token[1]), "C", readonly=token[0] in "rpb")
+        if token in ("n", "x", "bool", "void"):
+            return {"n": types.int64, "x": types.float64, "bool": types.boolean, "void": types.void}[token]
+        doubles = {"f": types.float64, "g": types.float64}
+        held = {"p": types.int32, "v": types.int32, "b": types.boolean, **doubles}.get(token[0], types.int64)
+        return types.Array(held, int(token[1]), "C", readonly=token[0] in "rpbf")
 
     made = kind(gives)(*(kind(token) for token in signature.split()))
 

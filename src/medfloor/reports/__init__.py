@@ -1,0 +1,6 @@
+"""Turn results into tables and figures; compute no statistics."""
+
+from medfloor.reports.figures import FigureKind, figure, write_figure
+from medfloor.reports.tables import table, write_table
+
+__all__ = ["FigureKind", "figure", "table", "write_figure", "write_table"]

@@ -1,0 +1,148 @@
+"""Hold what all figures share: sizes, colours, the format of numbers, and the words around a drawing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from medfloor.measures.result import Result, name_of
+from medfloor.reports.captions import definition_of, notes_of, title_of
+from medfloor.reports.typeface import BOLD, FAMILIES, pixels, wrapped
+from medfloor.words import say
+
+WIDTH = 720
+"""No figure is wider than this, in pixels."""
+
+TEXT = 690
+"""Width of the lines above and below a drawing."""
+
+LABEL = 12
+"""Size of labels on axes and in legends."""
+
+# Okabe and Ito (2008), told apart by people with any kind of colour blindness; yellow is left out on white ground.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
+
+SHADES = ("#DCE9F5", "#A6CBE3", "#5BA3CF", "#2171B5", "#08306B", "#03152F")
+"""From light to dark, for what has an order; read also in grey."""
+
+GREY = "#6B6B6B"
+
+SPLIT = "split(datum.label, '\\n')"
+"""Vega's way to break a label where `broken` put a line end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Be a chart without its words: the statistic that it shows ("" for none), remarks above and below."""
+
+    chart: Any
+    statistic: str = ""
+    fixed: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def dressed(drawing: Drawing, result: Result, lang: str) -> Any:
+    """Put title and definition above a drawing, remarks, weights and errors below, and set everything in our face."""
+    import altair as alt
+
+    name = title_of(result, lang, drawing.statistic)
+    above = [line for text in (*drawing.fixed, *definition_of(result, lang)) for line in wrapped(text, 12.5, TEXT)]
+    below = [line for text in (*drawing.remarks, *notes_of(result, lang)) for line in wrapped(text, 11.5, TEXT)]
+    title = alt.TitleParams(
+        wrapped(name, 17 * BOLD, TEXT), subtitle=above, anchor="start", fontSize=17, subtitleFontSize=12.5, offset=14
+    )
+    notes = alt.TitleParams(
+        below, orient="bottom", anchor="start", fontSize=11.5, fontWeight="normal", color=GREY, offset=10, lineHeight=16
+    )
+    families = ", ".join(FAMILIES)
+    # Independent scales keep the legend with the drawing; shared ones would lift it above the title.
+    framed = alt.vconcat(drawing.chart, title=title).resolve_scale(color="independent", strokeDash="independent")
+    return (
+        alt.vconcat(framed, title=notes)
+        .resolve_scale(color="independent", strokeDash="independent")
+        .properties(description=" ".join([name, *definition_of(result, lang)]), background="white", padding=8)
+        .configure(font=families)
+        .configure_title(subtitleColor="#333333", lineHeight=21, subtitleLineHeight=17, subtitlePadding=6)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelFontSize=LABEL,
+            titleFontSize=LABEL,
+            titleFontWeight="normal",
+            labelLimit=0,
+            titleLimit=0,
+            titlePadding=8,
+            gridColor="#E4E4E4",
+            domainColor=GREY,
+            tickColor=GREY,
+            labelFlush=False,
+        )
+        .configure_legend(
+            labelFontSize=LABEL, titleFontSize=LABEL, titleFontWeight="normal", labelLimit=0, titleLimit=0
+        )
+        .configure_header(labelFontSize=LABEL, labelFontWeight="bold", titleFontSize=LABEL, labelLimit=0)
+    )
+
+
+def data_of(points: list[dict[str, Any]]) -> Any:
+    """Put points into a chart as they are; Altair's limit of rows is for frames only."""
+    import altair as alt
+
+    return alt.Data(values=points)  # type: ignore[no-untyped-call]
+
+
+def number_format(kind: str) -> str:
+    """Give the format of numbers on an axis, in d3's language.
+
+    >>> number_format("proportion"), number_format("amount")
+    ('~%', ',~f')
+    """
+    return "~%" if kind in ("proportion", "percent") else ",~f" if kind in ("amount", "count") else ".3~f"
+
+
+def axis_title(statistic: str, kind: str, lang: str) -> str:
+    """Name a statistic with its unit; per cent stands at the numbers themselves.
+
+    >>> axis_title("headcount", "proportion", "zh"), axis_title("mean", "amount", "en")
+    ('发生率', 'mean (unit of the table)')
+    """
+    name = name_of("statistic", statistic, lang)
+    return say("axis.amount", lang, name=name) if kind == "amount" else name
+
+
+def broken(label: str, width: float) -> str:
+    r"""Break a label into lines of at most so many pixels, with line ends that `SPLIT` finds.
+
+    >>> broken("after critical illness insurance", 90)
+    'after critical\nillness\ninsurance'
+    """
+    return "\n".join(wrapped(label, LABEL, width))
+
+
+def legend(labels: list[str], title: str | None, width: float = 640) -> Any:
+    """Lay a legend above the drawing, in as many columns as fit."""
+    import altair as alt
+
+    widest = max(pixels(line, LABEL) for label in labels for line in label.split("\n")) + 40
+    rows = math.ceil(len(labels) / max(1, int(width // widest)))
+    return alt.Legend(
+        orient="top",
+        direction="horizontal",
+        columns=math.ceil(len(labels) / rows),
+        symbolOpacity=1,
+        title=title,
+        labelExpr=SPLIT,
+        symbolLimit=0,
+    )
+
+
+def palette(many: int, ordered: bool = False) -> list[str]:
+    """Give so many colours; shades from light to dark where the labels have an order.
+
+    >>> palette(2), palette(3, ordered=True)
+    (['#0072B2', '#D55E00'], ['#DCE9F5', '#5BA3CF', '#08306B'])
+    """
+    if not ordered:
+        return [COLOURS[place % len(COLOURS)] for place in range(many)]
+    last = len(SHADES) - 2 if many <= len(SHADES) - 1 else len(SHADES) - 1
+    return [SHADES[round(place * last / max(1, many - 1))] for place in range(many)]
