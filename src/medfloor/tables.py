@@ -149,6 +149,30 @@ SETTLEMENT_KEYS = ("claim_id", "person_id", "benefit_year", "sequence", "settled
 
 SETTLEMENT_SUMS = ("pay_total", "own_in_scope", "own_outside", "own_total", "deductible")
 
+NATIONAL_SETTLEMENTS: dict[str, str] = {
+    "mdtrt_id": "claim_id",
+    "psn_no": "person_id",
+    "year": "benefit_year",
+    "setl_time": "settled_date",
+    "medfee_sumamt": "total",
+    "inscp_scp_amt": "in_scope",
+    "hifp_pay": "pay_basic",
+    "hifmi_pay": "pay_critical_illness",
+    "hifob_pay": "pay_hifob",
+    "hifes_pay": "pay_hifes",
+    "cvlserv_pay": "pay_cvlserv",
+    "hifdm_pay": "pay_hifdm",
+    "maf_pay": "pay_assistance",
+    "othfund_pay": "pay_othfund",
+    "fund_pay_sumamt": "pay_total",
+    "psn_part_amt": "own_total",
+    "act_pay_dedc": "deductible",
+}
+"""The platform's name of a settlement's column (setlinfo) -> ours; payments stand in the order of payment."""
+
+SMALL_FUNDS = ("pay_hifob", "pay_hifes", "pay_cvlserv", "pay_hifdm", "pay_othfund")
+"""Payments of setlinfo that most places do not have: they stand there with zero, and are no tier then."""
+
 WITHIN = (
     "row", "_person", "_version", "_year", "_unit", "_start", "_off_catalogue_fen", "_over_limit_fen",
     "_first_self_pay_fen", "_key", "_b", "_b_person", "_b_key", "_segment", "_at", "_number", "_of", "__row", "__part",

@@ -7,6 +7,7 @@ import runpy
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -91,7 +92,7 @@ def test_burden_ends_with_one_where_a_row_cannot_be_read(cases: Path) -> None:
     cases.write_text(CASES + "5,many,0,0,0,1,a\n", encoding="utf-8")
     found = run("burden", cases, "--reference", "mean", "--lang", "zh")
     assert found.exit_code == 1
-    assert "减负指数" in found.stdout and "1 of 5 rows" in found.stderr
+    assert "减负指数" in found.stdout and "5 行中有 1 行无法读取" in found.stderr
     assert pl.read_csv(cases.with_suffix(".rejects.csv")).height == 1
 
 
@@ -186,3 +187,49 @@ def test_the_program_ends_with_two_for_misuse_and_says_what_to_do(cases: Path, s
     done = shell(f"medfloor measure burden {cases.name}", cases.parent)
     assert done.returncode == 2
     assert "no_reference" in done.stdout and "mean or median" in done.stdout
+
+
+SETTLED = """claim_id,person_id,total,in_scope,pay_basic,pay_assistance,pay_total,own_total
+a,p,100.00,90.00,60.00,20.00,80.00,20.00
+b,p,300.00,300.00,200.00,0.00,200.00,100.00
+c,p,-300.00,-300.00,-200.00,0.00,-200.00,-100.00
+"""
+NATIONAL = """mdtrt_id,psn_no,year,medfee_sumamt,inscp_scp_amt,hifp_pay,hifes_pay,maf_pay,fund_pay_sumamt,psn_part_amt
+a,p,2024,100.00,90.00,60.00,0.00,20.00,80.00,20.00
+b,p,2024,300.00,300.00,200.00,0.00,0.00,200.00,100.00
+c,p,2024,-300.00,-300.00,-200.00,0.00,0.00,-200.00,-100.00
+"""
+
+
+def value(read: dict[str, Any], statistic: str, **labels: str) -> float:
+    rows = [one for one in read["estimates"] if one["statistic"] == statistic]
+    (row,) = [one for one in rows if all(one[name] == text for name, text in labels.items())]
+    return float(row["estimate"])
+
+
+@pytest.mark.parametrize("text", [SETTLED, NATIONAL], ids=["ours", "national"])
+def test_settlements_are_taken_as_they_are_and_without_what_was_taken_back(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "settled.csv"
+    path.write_text(text, encoding="utf-8")
+    read: dict[str, Any] = told("burden", path, "--reference", "1000")
+    assert value(read, "burden_reduction", tier="assistance") == pytest.approx(0.8)
+    assert read["special"]["taken_back"] == 1 and "negative_cost" not in read["special"]
+    assert {one["tier"] for one in read["estimates"]} - {None} == {"before", "basic", "assistance"}
+    read = told("reimbursement", path)
+    assert value(read, "real_ratio") == pytest.approx(0.8)
+    assert value(read, "in_scope_ratio") == pytest.approx(80 / 90)
+
+
+def test_columns_named_as_they_stand_in_the_platforms_table_keep_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "settled.csv"
+    path.write_text(NATIONAL, encoding="utf-8")
+    asked = ["--total", "medfee_sumamt", "--tiers", "hifp_pay,maf_pay", "--reference", "mean"]
+    read = told("burden", path, *asked)
+    assert value(read, "burden_reduction", tier="maf_pay") == pytest.approx(0.8)
+
+
+def test_burden_puts_a_tier_on_a_line(cases: Path) -> None:
+    done = run("burden", cases, "--reference", "mean", "--show", "summary")
+    line = next(one for one in done.stdout.splitlines() if one.startswith("medical assistance"))
+    # Of 1,600 yuan 540 are paid by the first tier and 760 by the second.
+    assert "81.25 %" in line and "47.50 %" in line

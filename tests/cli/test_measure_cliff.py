@@ -57,7 +57,7 @@ def test_contract_names_can_be_mapped_and_options_reach_the_measure(files: Path)
     asked = "cliff people.csv --map reimbursed=share,income=inc --cutoff 3000 --bandwidth 1000 --order 2 --donut 50"
     done = measure(f"{asked} --no-sensitivity --no-density --lang zh")
     assert done.exit_code == 0, done.stderr
-    for words in ("断崖", "2 阶多项式", "离线 1000 以内的行", "因离线太近而未计入的行数"):
+    for words in ("悬崖", "2 阶多项式", "离线 1000 以内的行", "因离线太近而未计入的行数"):
         assert words in done.stdout
     assert "McCrary" not in done.stdout
 

@@ -113,6 +113,17 @@ def test_each_tier_takes_something_off() -> None:
     assert found["change_per_10000", None, "basic", "headcount"] == pytest.approx(-1 / 4300 * 10_000)
 
 
+def test_poverty_by_tier_is_that_of_what_is_left() -> None:
+    found = estimates(measure(f"{TIERS} --unknown leave_out --of poverty --line 5000 --format json"))
+    net = estimates(measure(f"{TIERS} --unknown leave_out --of impoverishing --line 5000 --format json"))
+    for tier in ("before", "basic", "assistance"):
+        assert found["headcount", None, tier, None] == pytest.approx(net["net_headcount", "5000", tier, None])
+    assert found["change_per_10000", None, "basic", "headcount"] == pytest.approx(
+        net["change_per_10000", "5000", "basic", "net_headcount"]
+    )
+    assert measure(f"{TIERS} --unknown leave_out --of progressivity").exit_code == 0
+
+
 def test_impoverishment_by_tier_in_chinese_with_a_figure(folder: Path) -> None:
     done = measure(
         f"{TIERS} --unknown leave_out --of impoverishing --line 5000 --tiers basic+assistance --lang zh --figure s.json"
@@ -131,6 +142,9 @@ def test_impoverishment_by_tier_in_chinese_with_a_figure(folder: Path) -> None:
         ("--unknown leave_out --tiers basic,tilt", "no_such_tier"),
         ("--unknown leave_out --of impoverishing", "no_line"),
         ("--unknown leave_out --of inequality --thresholds 10%", "no_such_option"),
+        ("--unknown leave_out --of poverty", "no_line"),
+        ("--unknown leave_out --of poverty --line median:0.6", "no_line"),
+        ("--unknown leave_out --of progressivity --thresholds 10%", "no_such_option"),
         ("--unknown leave_out --definition who", "missing_column"),
         ("--unknown leave_out --besides chemist", "missing_column"),
     ],

@@ -124,3 +124,23 @@ def test_rows_that_cannot_be_read_end_with_1_and_are_kept(here: Path) -> None:
 def test_misuse_ends_with_2_and_a_sentence(asked: str, said: str) -> None:
     done = measure(asked)
     assert done.exit_code == 2 and said in done.stderr, done.stderr
+
+
+def test_a_column_of_text_is_no_number_and_the_first_refused_row_says_so() -> None:
+    done = measure("homes.csv --value residence")
+    assert done.exit_code == 2
+    assert "all 80 rows were refused, the first because residence is 'urban'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("--value paid --interval beta", "--interval is for --estimate proportion, not mean"),
+        ("--estimate design --value paid", "--value is for --estimate mean or total"),
+        ("--value paid --probabilities 0.5", "--probabilities is for --estimate quantile"),
+    ],
+)
+def test_an_option_that_the_estimate_takes_no_notice_of_is_misuse(asked: str, said: str) -> None:
+    done = measure(f"homes.csv {asked}")
+    assert done.exit_code == 2
+    assert said in done.stderr

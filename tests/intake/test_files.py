@@ -71,7 +71,9 @@ def test_a_quoted_cell_may_hold_commas_quotes_and_line_ends(tmp_path: Path) -> N
         ((HEADER, LINE.format(1), "2,P1,inpatient"), "broken_csv", "row 3 of the file has 3 fields"),
         ((HEADER, LINE.format('"1')), "broken_csv", "quot|malformed|fields"),
         ((HEADER + ",claim_id", LINE.format(1) + ",2"), "ambiguous_column", "more than one column 'claim_id'"),
-        ((HEADER.replace(",", "\t"), ""), "missing_column", "national spelling mdtrt_id"),
+        ((HEADER.replace(",", "\t"), ""), "broken_csv", "tabs between its columns"),
+        ((HEADER.replace(",", ";"), LINE.format(1)), "broken_csv", "semicolons between its columns"),
+        ((HEADER.replace("claim_id", "claim"), ""), "missing_column", "national spelling mdtrt_id"),
         ((HEADER.replace("total", "totals"), LINE.format(1)), "missing_column", "nearest column present is totals"),
     ],
 )

@@ -662,3 +662,24 @@ def test_usage_and_input_are_told_apart() -> None:
         read_microdata(FRAME, mapping="oop")
     with pytest.raises(InputError):
         read_microdata(FRAME, mapping="oop=nowhere")
+
+
+def test_of_several_dictionaries_the_later_wins_too() -> None:
+    assert read_mapping([{"oop": "a"}, {"oop": "b"}])["oop"].theirs == "b"
+
+
+def test_an_entry_that_ends_like_a_file_is_an_entry_while_no_such_file_is_there() -> None:
+    assert read_mapping("oop=spent.csv")["oop"].theirs == "spent.csv"
+
+
+def test_words_of_a_file_lose_the_blanks_around_them(tmp_path: Path) -> None:
+    path = written(".sav", tmp_path, variable_value_labels={"prov": {52: " 贵州 ", 53: "云南"}})
+    assert read(path).accepted["region"].to_list() == ["贵州", "云南", "贵州"]
+
+
+def test_whole_numbers_that_doubles_cannot_tell_apart_are_no_plain_labels() -> None:
+    frame = pl.DataFrame({"region": [2.0**53 - 1, 2.0**54], "oop": [1.0, 2.0]})
+    found = read_microdata(frame, numbers=["oop"], labels=["region"]).accepted["region"].to_list()
+    assert found[0] == "9007199254740991"
+    # Beyond 2 to the power of 53 a double stands for several whole numbers, and its label says that it is one.
+    assert "e" in found[1] and float(found[1]) == 2.0**54

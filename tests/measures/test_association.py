@@ -142,3 +142,49 @@ def test_few_expected_in_a_cell_are_noted() -> None:
     frame = made(rows=12)
     tests = independence(sampled(frame), codes(frame, "group"), codes(frame, "category"))
     assert [note.key for note in notes_of(tests)][:1] == ["association.few"]
+
+
+def test_numbers_of_classes_that_nobody_has_change_nothing() -> None:
+    sample = take({"one": [1.0] * 8}, {"one": "one"})
+    rows, columns = np.array([0, 0, 0, 1, 1, 1, 1, 0]), np.array([0, 1, 0, 1, 1, 0, 1, 0])
+    dense = independence(sample, rows, columns)
+    for one, other in zip(independence(sample, 3 * rows + 2, 5 * columns), dense, strict=True):
+        assert (one.statistic, one.p) == (other.statistic, other.p)
+
+
+def test_rows_of_weight_zero_stand_in_no_table() -> None:
+    frame = made().with_columns(w=pl.when(pl.col("category") == 2).then(0.0).otherwise("w"))
+    (found,) = independence(sampled(frame, Design(weight="w")), codes(frame, "group"), codes(frame, "category"))
+    assert found.n == frame.filter(pl.col("w") > 0).height
+    # The category without weight is no class: three groups by two categories have at most two degrees of freedom.
+    assert found.df <= 2
+
+
+def test_clusters_without_a_row_in_the_table_give_no_degrees_of_freedom() -> None:
+    frame = made()
+    rows = np.where(frame["village"].to_numpy() < 20, codes(frame, "group"), -1)
+    (found,) = independence(sampled(frame, Design(psu="village")), rows, codes(frame, "category"))
+    assert found.below == pytest.approx(found.df * (20 - 1), rel=1e-12)
+
+
+def test_equal_weights_other_than_one_leave_no_plain_sample() -> None:
+    frame = made().with_columns(w=pl.lit(2.0))
+    sample = sampled(frame, Design(weight="w"))
+    assert not is_plain(sample)
+    tests = independence(sample, codes(frame, "group"), codes(frame, "category"))
+    assert [one.name for one in tests] == ["rao_scott_f"]
+
+
+def test_an_empty_cell_under_weights_has_the_correction_of_its_formula() -> None:
+    frame = made().filter((pl.col("group") > 0) | (pl.col("category") > 0))
+    (found,) = independence(sampled(frame, Design(weight="w")), codes(frame, "group"), codes(frame, "category"))
+    weight, n = frame["w"].to_numpy(), frame.height
+    inside = (codes(frame, "group") * 3 + codes(frame, "category"))[:, None] == np.arange(9)
+    shares = weight @ inside / weight.sum()
+    scores = weight[:, None] * (inside - shares) / weight.sum()
+    inverse = np.diag(np.divide(1, shares, out=np.zeros(9), where=shares > 0))
+    contrasts = np.kron(np.eye(3)[:, 1:] - 1 / 3, np.eye(3)[:, 1:] - 1 / 3)
+    # Rao and Scott (1984), section 3, with matrices of all nine cells; the scores sum to zero.
+    middle = contrasts.T @ inverse @ (n / (n - 1) * scores.T @ scores) @ inverse @ contrasts
+    delta = np.linalg.solve(contrasts.T @ inverse @ contrasts / n, middle)
+    assert found.df == pytest.approx(np.trace(delta) ** 2 / np.trace(delta @ delta), rel=1e-9)

@@ -336,3 +336,18 @@ def test_a_reference_above_or_below_everyone_leaves_one_interval_empty(reference
     empty = "high" if high == 0 else "low"
     assert found.value("cross_cases", tier="basic", risk=empty, zone="safe") == 0
     assert found.pick("cross_share", tier="basic", risk=empty, zone="safe").rows["estimate"].item() is None
+
+
+def test_a_case_that_is_paid_in_full_is_not_paid_over_its_cost() -> None:
+    found = burden({"total": [100.0, 100.0], "pay_basic": [100.0, 120.0]}, reference=50)
+    assert found.special["paid_over_cost"] == 1
+
+
+def test_the_mean_reference_and_the_counted_cases_are_weighted() -> None:
+    cases = {"total": [100.0, 400.0, 200.0], "pay_basic": [50.0, 100.0, 0.0], "weight": [3.0, 1.0, 0.5]}
+    found = burden(cases, reference="mean", design=Design(weight="weight"))
+    # All costs over as many times their weighted mean.
+    assert found.value("relative_risk", tier="before") == pytest.approx(1, rel=1e-12)
+    for statistic in ("relative_risk", "mean_relative_risk"):
+        one = found.pick(statistic, tier="basic")
+        assert (one.n, one.weighted_n) == (3, 4.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 
 import numpy as np
 import polars as pl
@@ -224,6 +225,49 @@ def test_the_band_of_who_may_be_weighted_inclusive_or_neither() -> None:
     assert one.value("rank_weighted_overshoot") == pytest.approx(other.value("rank_weighted_overshoot"), rel=1e-9)
 
 
+@pytest.mark.parametrize("rule", [lambda: WhoRule(exponent=float("nan")), lambda: EuropeRule(child=-0.5)])
+def test_an_equivalence_scale_that_is_none_is_refused(rule: Callable[[], object]) -> None:
+    with pytest.raises(UsageError) as error:
+        rule()
+    assert error.value.code == "bad_scale"
+
+
+def test_who_is_poor_by_subsistence_before_and_after_paying() -> None:
+    homes = vietnam()
+    found = catastrophic(homes, definition="who", impoverishment=True, design=COMMUNES)
+    total, food, size, oop = (homes[name].to_numpy() for name in ("consumption", "food", "size", "oop"))
+    share, scale = food / total, size**0.56
+    # 45 and 55 % of 5,999 rows are no whole numbers, so that the percentiles are single rows.
+    low, high = np.sort(share)[[int(np.ceil(0.45 * 5999)) - 1, int(np.ceil(0.55 * 5999)) - 1]]
+    needs = (food / scale)[(share > low) & (share < high)].mean() * scale
+    before, after, spends = total < needs, total - oop < needs, oop > 0
+    want = {
+        "gross_headcount": before,
+        "net_headcount": after,
+        "impoverished": ~before & after,
+        "further_impoverished": before & spends,
+        "at_risk": ~after & (total - oop < 1.2 * needs) & spends,
+        "no_spending": ~spends,
+    }
+    for name, group in want.items():
+        # The same sums in another order: rounding only.
+        assert found.value(name, threshold=None) == pytest.approx(group.mean(), rel=1e-12), name
+    groups = ("further_impoverished", "impoverished", "at_risk", "not_at_risk", "no_spending")
+    assert sum(found.value(name) for name in groups) == pytest.approx(1, rel=1e-12)
+    # Impoverishment asks nothing of catastrophic spending, which stays what it is.
+    assert found.value("headcount") == catastrophic(homes, definition="who", design=COMMUNES).value("headcount")
+
+
+@pytest.mark.parametrize("definition", ["europe", "sdg"])
+def test_poverty_by_basic_needs_and_by_the_societal_line(definition: str) -> None:
+    found = catastrophic(HOMES, definition=definition, impoverishment=True, sdg=SocietalLine(60.0, 10.0))
+    groups = ("further_impoverished", "impoverished", "at_risk", "not_at_risk", "no_spending")
+    # The five groups are everybody.
+    assert sum(found.value(name) for name in groups) == pytest.approx(1, rel=1e-12)
+    assert found.value("net_headcount") >= found.value("gross_headcount")
+    assert "impover" in found.text("en")
+
+
 def test_a_household_without_spending_is_never_catastrophic() -> None:
     homes = {"oop": [0.0, 0.0, -3.0], "consumption": [0.0, -5.0, 10.0]}
     found = catastrophic(homes, thresholds=[0.1], sign=">=")
@@ -258,6 +302,10 @@ def test_what_cannot_be_measured_is_said(change: dict[str, list[object]], code: 
         ({"thresholds": []}, "bad_threshold"),
         ({"quantiles": 1}, "bad_quantiles"),
         ({"by": "size", "against": "9"}, "no_such_group"),
+        ({"beyond": float("nan")}, "bad_beyond"),
+        ({"beyond": -1.0}, "bad_beyond"),
+        ({"impoverishment": True}, "bad_choice"),
+        ({"impoverishment": True, "definition": "who", "near": 0.5, "who": WhoRule((0.1, 0.9))}, "bad_near"),
     ],
 )
 def test_misuse_is_said(options: dict[str, object], code: str) -> None:
@@ -391,6 +439,17 @@ def test_definitions_that_lack_a_column_are_named() -> None:
     assert set(found.rows["definition"]) == {"budget"}
 
 
+def test_a_small_table_is_compared_without_the_definitions_that_have_nobody_in_their_band() -> None:
+    homes = {"oop": [1.0, 9.0], "consumption": [10.0, 20.0], "food": [5.0, 8.0], "size": [1, 2]}
+    found = compare_definitions(homes)
+    assert "who" not in found.rows["definition"].to_list()
+    assert {"budget", "nonfood", "sdg"} <= set(found.rows["definition"].to_list())
+    assert "WHO capacity to pay is left out, because no household lies in its band" in found.text("en")
+    with pytest.raises(InputError) as error:
+        catastrophic(homes, definition="who")
+    assert error.value.code == "empty_band"
+
+
 def test_definitions_on_vietnam_give_the_known_numbers() -> None:
     found = compare_definitions(vietnam(), sdg=SocietalLine(FLOOR, FLOOR * 1.15 / 2.15), design=COMMUNES)
     assert found.value("headcount", definition="budget", threshold=0.1) == pytest.approx(
@@ -411,3 +470,44 @@ def test_a_result_says_its_definition_in_both_languages(definition: str, lang: s
     assert found.definition.say(lang) in told
     assert ("不等号" if lang == "zh" else "Inequality") in told
     assert "{" not in told
+
+
+def test_spending_all_of_consumption_is_not_more_than_it() -> None:
+    found = catastrophic({"oop": [10.0, 11.0, 1.0], "consumption": [10.0, 10.0, 10.0]})
+    assert found.special["more_than_consumption"] == 1
+
+
+@pytest.mark.parametrize("many", [10**9, 1])
+def test_a_ratio_put_under_the_threshold_takes_nothing_off_the_overshoot(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MANY", many)
+    homes = {"oop": [5.0, 1.0, 6.0], "consumption": [0.0, 10.0, 10.0]}
+    found = catastrophic(homes, thresholds=[0.4], beyond=0.1, rank_weighted=False)
+    assert found.value("headcount") == pytest.approx(2 / 3)
+    assert found.value("overshoot") == pytest.approx(0.2 / 3)
+
+
+def test_the_compiled_pass_knows_the_finite_population(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = []
+    for many in (10**9, 1):
+        monkeypatch.setattr(module, "MANY", many)
+        homes = {**HOMES, "drawn": [0.25] * 5}
+        errors.append(catastrophic(homes, rank_weighted=False, design=Design(fpc="drawn")).rows["se"].to_list())
+    # Sums in another order differ in the last digits.
+    assert errors[0] == pytest.approx(errors[1], rel=1e-9)
+
+
+def test_errors_of_agreement_are_near_the_jackknife() -> None:
+    rng = np.random.default_rng(5)
+    homes = {"consumption": rng.lognormal(3, 0.6, 400), "food": rng.uniform(0.1, 0.6, 400)}
+    homes["food"] *= homes["consumption"]
+    homes["oop"] = homes["consumption"] * rng.beta(1, 4, 400)
+    errors = [
+        compare_definitions(homes, design=Design(method=method)).rows.filter(pl.col("other").is_not_null())
+        for method in ("linearised", "jackknife")
+    ]
+    for name in ("agree", "both", "first_only", "second_only", "kappa"):
+        one, other = (found.filter(statistic=name)["se"].to_list() for found in errors)
+        # Both are of first order: at 400 rows a few per cent remain between them.
+        assert one == pytest.approx(other, rel=0.05), name

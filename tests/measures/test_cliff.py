@@ -373,7 +373,7 @@ def test_curve_has_means_and_fitted_lines_on_both_sides() -> None:
 def test_the_result_says_what_it_is_in_both_languages() -> None:
     found = cliff(made_up(), cutoff=6000, bandwidth="ik", kernel="triangular")
     assert "McCrary" in found.text("en")
-    assert "断崖" in found.text("zh")
+    assert "悬崖" in found.text("zh")
     assert found.sign == "<"
 
 
@@ -459,3 +459,23 @@ def test_arithmetic_refuses_rates_and_costs_that_are_none() -> None:
             arithmetic_cliff(**{"cost": 1.0, **options})
         assert found.value.code == code
     assert arithmetic_cliff(cost=100, rate_in=0.5, rate_out=0.6).value("dominated_width") == 0
+
+
+def test_a_row_exactly_as_far_as_the_donut_stays() -> None:
+    people = {"income": [-2.0, -1.0, 0.0, 1.0, 2.0], "reimbursed": [0.9, 0.8, 0.6, 0.7, 0.5]}
+    found = cliff(people, donut=1.0, order=0, **BRIEF)
+    assert found.special["in_donut"] == 1
+    assert found.value("level_eligible") == pytest.approx(0.85)
+
+
+def test_the_density_is_that_of_all_rows_also_around_a_donut() -> None:
+    frame = made_up()
+    plain, ring = (cliff(frame, cutoff=6000, donut=width, sensitivity=False) for width in (0.0, 100.0))
+    assert ring.value("density_jump") == pytest.approx(plain.value("density_jump"), rel=1e-12)
+
+
+def test_no_bandwidth_of_the_sensitivity_reaches_beyond_the_farthest_row() -> None:
+    frame = made_up()
+    rows = cliff(frame, cutoff=6000, density=False).rows.filter(statistic="sensitivity")
+    farthest = float((frame["income"] - 6000).abs().max())  # type: ignore[arg-type]
+    assert sorted(rows["bandwidth"].unique().to_list()) == pytest.approx([farthest / 2, farthest])

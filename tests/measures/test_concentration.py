@@ -115,6 +115,19 @@ def test_delta_error_on_vietnam(name: str) -> None:
     check(name, found.se)
 
 
+@pytest.mark.parametrize(
+    ("variable", "known"), [(pl.col("oop"), 0.0322), (pl.col("per_head"), 0.0172), (catastrophic(0.1), 0.0182)]
+)
+def test_the_convenient_regression_by_clusters_is_that_of_r_survey(variable: pl.Expr, known: float) -> None:
+    # R survey's svyglm over communes, as noted to four digits when the acceptance cases were made.
+    design = Design(psu="psu")
+    found = concentration(vietnam(), of=variable, rank="per_head", errors="convenient_design", design=design)
+    assert round(found.se, 4) == known
+    by_delta = concentration(vietnam(), of=variable, rank="per_head", errors="delta_design", design=design).se
+    # The same notes say that the delta method by clusters comes within 7 % of the jackknife.
+    assert by_delta == pytest.approx(concentration(vietnam(), of=variable, rank="per_head", design=design).se, rel=0.07)
+
+
 def test_index_per_head_is_that_of_ic2() -> None:
     check("G03_ic2_conc", of(vietnam(), "oop", "consumption", of_by="person", unit="person"))
 
@@ -561,3 +574,48 @@ def test_results_speak_both_languages() -> None:
     found = concentration(synthetic(), index=list(INDICES), bounds=(0, 500), ordinates=4, achievement=True)
     for lang, words in (("en", "Erreygers' index"), ("zh", "集中指数")):
         assert words in found.text(lang)
+
+
+def test_rows_of_weight_zero_are_no_part_of_a_small_sample() -> None:
+    frame = synthetic(80).with_columns(weight=pl.when(pl.col("village") < 10).then(0.0).otherwise("weight"))
+    found = concentration(frame, finite_sample=True)
+    kept = concentration(frame.filter(pl.col("weight") > 0), finite_sample=True)
+    assert found.estimate == pytest.approx(kept.estimate, rel=1e-12)
+    convenient = [concentration(one, errors="convenient").se for one in (frame, frame.filter(pl.col("weight") > 0))]
+    assert convenient[0] == pytest.approx(convenient[1], rel=1e-12)
+
+
+def test_ranks_of_zero_are_told_with_those_below() -> None:
+    found = concentration({"y": [1.0, 2.0, 3.0, 4.0], "x": [0.0, -1.0, 2.0, 3.0]}, of="y", rank="x")
+    assert found.special["rank_not_positive"] == 2
+
+
+def test_the_convenient_error_of_the_generalised_index_is_that_of_the_standard_one_times_the_mean() -> None:
+    frame = synthetic(200)
+    standard, generalised = (
+        concentration(frame, index=index, errors="convenient", design=ROWS) for index in ("standard", "generalised")
+    )
+    assert generalised.se == pytest.approx(standard.se * frame["oop"].mean(), rel=1e-9)
+
+
+def test_the_modified_index_counts_the_mean_from_the_lowest_value() -> None:
+    frame = {"y": [3.0, 5.0, 4.0, 8.0], "x": [1.0, 2.0, 3.0, 4.0]}
+    generalised, modified = (
+        of(frame, "y", "x", index=index, bounds=(2.0, math.inf)) for index in ("generalised", "modified")
+    )
+    # The mean is 5, which is 3 above the bound.
+    assert modified == pytest.approx(generalised / 3, rel=1e-12)
+
+
+def test_dominance_asks_more_of_few_clusters() -> None:
+    frame = synthetic().with_columns(district=pl.col("village") % 4)
+    rows = dominance(frame, design=Design(psu="district")).rows
+    # Between Sidak's value for three degrees of freedom, 9.22, and that for many, 3.00.
+    assert critical_value(19, 0.95, 3) > -rows.filter(statistic="smallest_t")["estimate"][0] > 3.0005
+    assert rows.filter(rule="multiple_comparison")["verdict"].to_list() == ["none"]
+
+
+def test_income_of_a_household_ranks_by_head_like_consumption() -> None:
+    homes = {"oop": [1.0, 2.0, 4.0, 3.0], "income": [40.0, 10.0, 30.0, 20.0], "size": [8.0, 1.0, 2.0, 1.0]}
+    heads = {"oop": homes["oop"], "rank": [5.0, 10.0, 15.0, 20.0]}
+    assert of(homes, "oop", "income") == pytest.approx(of(heads, "oop", "rank"), rel=1e-12)

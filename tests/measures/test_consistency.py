@@ -98,12 +98,12 @@ def test_decimals_come_from_the_text_or_are_given() -> None:
     ("given", "code"),
     [
         ({"percent": ["abc"], "n": [7]}, "bad_percent"),
-        ({"percent": [None], "n": [7]}, "bad_percent"),
-        ({"percent": [float("nan")], "n": [7]}, "bad_percent"),
+        ({"percent": [None], "n": [7]}, "no_rows"),
+        ({"percent": [float("nan")], "n": [7]}, "no_rows"),
         ({"percent": ["1e1"], "n": [7]}, "bad_percent"),
         ({"percent": ["50"], "n": [0]}, "bad_n"),
         ({"percent": ["50"], "n": [2.5]}, "bad_n"),
-        ({"percent": ["50"], "n": [None]}, "bad_n"),
+        ({"percent": ["50"], "n": [None]}, "no_rows"),
         ({"percent": ["50"]}, "missing_column"),
         ({"percent": ["50"], "n": [2], "label": ["a"], "part_of": ["b"]}, "bad_part"),
         (
@@ -150,3 +150,29 @@ def test_a_hundred_thousand_rows_are_no_loop() -> None:
     assert found.rows.height == 100_000
     # From n = 10,000 on every percentage of two decimals has a count.
     assert found.rows.filter(pl.col("n") > 10_000)["verdict"].unique().to_list() == ["possible"]
+
+
+def test_a_row_where_nothing_was_printed_is_left_out_and_counted() -> None:
+    found = consistency({"percent": ["12.55", None, " ", "40.37"], "n": [417, 5, 5, None]})
+    assert found.rows["percent"].to_list() == ["12.55"]
+    assert (found.special["percentages"], found.special["missing"]) == (1, 3)
+
+
+def test_halves_go_to_the_even_figure_both_ways() -> None:
+    # Of 200, an odd count is half a per cent: 1 is 0.5 and goes to 0, 3 is 1.5 and goes to 2, 5 is 2.5 and goes to 2.
+    found = {percent: consistent(percent, 200, rounding="half-even") for percent in ("0", "1", "2", "3")}
+    assert found == {"0": (0, 1), "1": (2,), "2": (3, 4, 5), "3": (6,)}
+
+
+def test_what_is_left_for_the_other_part_is_all_that_the_figures_allow() -> None:
+    whole, part = consistent("50", 800), consistent("50", 400)
+    left = {one - other for one in whole for other in part if 0 <= one - other <= 400}
+    table = {"label": ["both", "one"], "percent": ["50", "50"], "n": [800, 400], "part_of": [None, "both"]}
+    pooled = consistency(table).rows.filter(statistic="pooled")
+    assert pooled["counts"].to_list() == [f"{min(left)}-{max(left)} / 400"]
+    assert pooled["estimate"].to_list() == [len(left)]
+
+
+def test_below_nothing_there_is_no_nearest_count() -> None:
+    row = consistency({"percent": ["-0.01"], "n": [100]}).rows.row(0, named=True)
+    assert (row["verdict"], row["below"], row["above"]) == ("impossible", None, "0 (0.00)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import polars as pl
 import pytest
 from test_survey import DESIGNS, SAME, both_designs, peer, synthetic
@@ -69,3 +71,10 @@ def test_misuse_is_named() -> None:
         crosstab({"a": list(range(60)), "b": [1, 2] * 30}, rows="a", columns="b")
     with pytest.raises(InputError, match="missing in every row"):
         crosstab({"a": [None, None], "b": [1, 2]}, rows="a", columns="b")
+
+
+def test_classes_that_are_no_number_are_missing_and_no_class() -> None:
+    frame = {"a": [1.0, 2.0, math.nan, 2.0, 1.0], "b": ["x", "y", "x", "x", "y"]}
+    found = crosstab(frame, rows="a", columns="b")
+    assert set(found.rows["row"].drop_nulls()) == {"1.0", "2.0"}
+    assert found.special["missing"] == 1

@@ -289,3 +289,22 @@ def test_results_speak_both_languages() -> None:
         found = measure(synthetic(), ROWS)
         assert "concentration index" in found.text("en")
         assert "集中指数" in found.text("zh")
+
+
+def test_a_change_counts_the_rows_of_its_two_waves_that_have_a_weight() -> None:
+    frame = synthetic().with_columns(
+        weight=pl.when(pl.col("village") == 3).then(0.0).otherwise("weight"),
+        wave=pl.when(pl.col("village") == 5).then(pl.lit("2016")).otherwise("wave"),
+    )
+    found = oaxaca_change(frame, determinants=["age"], before="2018", after="2020")
+    counted = frame.filter(pl.col("weight") > 0, pl.col("wave") != "2016")
+    change = found.pick("change")
+    assert (change.n, change.weighted_n) == (counted.height, pytest.approx(counted["weight"].sum()))
+
+
+def test_a_category_that_is_no_number_in_some_rows_has_no_class_for_them() -> None:
+    frame = synthetic().with_columns(
+        region=pl.when(pl.col("village") == 1).then(math.nan).otherwise(pl.col("region").cast(pl.Float64))
+    )
+    found = wagstaff_decomposition(frame, determinants=["i.region"])
+    assert set(found.rows["determinant"].drop_nulls()) == {"region=2", "region=3"}

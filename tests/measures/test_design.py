@@ -182,3 +182,13 @@ def test_choices_that_mean_nothing_are_refused(wrong: dict[str, Any], code: str)
 )
 def test_clusters_may_be_named_by_text_numbers_truth_values_or_categories(psu: Any) -> None:
     assert structure_of(3, Columns(psu=pl.Series(psu)), "adjust").size == 2
+
+
+def test_what_a_lonely_cluster_is_off_the_mean_shrinks_with_its_finite_population() -> None:
+    found = structure(6, **LONELY, fpc=[20, 20, 4, 30, 30, 30]).variance(U)
+    known = 0.9 * 2 * U[:2].var(ddof=1) + 0.9 * 3 * U[3:].var(ddof=1)
+    assert found == pytest.approx(known + (1 - 1 / 4) * (2 - U.mean()) ** 2)
+
+
+def test_a_share_of_one_is_a_census() -> None:
+    assert structure(6, fpc=[1.0] * 6).variance(U) == 0

@@ -236,3 +236,11 @@ def test_errors_are_told_in_words(design: dict[str, Any], said: list[str]) -> No
     words = errors_of(sampled(frame, made)).say("en")
     assert all(one in words for one in said)
     assert errors_of(sampled(frame, made)).say("zh")
+
+
+def test_a_difference_counts_the_rows_of_both_groups() -> None:
+    frame, design = village()
+    rows = found(frame, design, by="g", against="a").filter(pl.col("against").is_not_null(), group="b")
+    both = frame.filter(pl.col("g").is_in(["a", "b"]))
+    assert set(rows["n"]) == {both.height}
+    assert rows["weighted_n"].to_list() == pytest.approx([both["weight"].sum()] * rows.height)

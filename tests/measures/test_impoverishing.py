@@ -16,10 +16,19 @@ from medfloor.errors import InputError, UsageError
 from medfloor.measures.capacity import SocietalLine
 from medfloor.measures.concentration import concentration
 from medfloor.measures.design import Design
-from medfloor.measures.impoverishing import POINTS, impoverishing
+from medfloor.measures.impoverishing import (
+    POINTS,
+    estimator_of,
+    impoverishing,
+    lines_of,
+    per_person,
+    resolved,
+)
+from medfloor.measures.influence import Quantity
 from medfloor.measures.lines import Line, RelativeLine, poverty_line
-from medfloor.measures.poverty import poverty
+from medfloor.measures.poverty import estimated_line, poverty
 from medfloor.measures.result import Result
+from medfloor.measures.sample import take
 from medfloor.words import LANGS
 
 LINES = {"PL1": 941.77296, "PL2": 1883.5459}
@@ -342,6 +351,7 @@ def test_tables_that_cannot_be_measured_are_refused(change: dict[str, list[float
         ({"line": [100.0, 100.0]}, "bad_line"),
         ({"line": 100.0, "near": 0.9}, "bad_near"),
         ({"line": 100.0, "sign": ">"}, "bad_sign"),
+        ({"line": 100.0, "bandwidth": "wide"}, "bad_bandwidth"),
         ({"line": "cn-2010"}, "no_such_year"),
         ({"line": 100.0, "against": "north"}, "no_such_group"),
     ],
@@ -381,3 +391,61 @@ def test_the_result_is_told_in_both_languages(lang: str) -> None:
     text = impoverishing(made(), line=[300.0, "median:0.6"], by="residence", against="rural").text(lang)
     assert ("因病致贫" if lang == "zh" else "Impoverishing") in text
     assert "_headcount" not in text
+
+
+def test_exactly_at_the_multiple_of_the_line_is_at_risk_only_if_asked() -> None:
+    homes = {"oop": [3.0, 3.0], "consumption": [15.0, 18.0], "size": [1, 1]}
+    told = [impoverishing(homes, line=10.0, near=1.2, sign=sign).value("at_risk") for sign in ("<", "<=")]  # type: ignore[arg-type]
+    assert told == [0.0, 0.5]
+
+
+def test_nothing_left_is_not_less_than_nothing() -> None:
+    homes = {"oop": [10.0, 11.0, 1.0], "consumption": [10.0, 10.0, 10.0], "size": [1, 1, 1]}
+    assert impoverishing(homes, line=5.0).special["negative_net"] == 1
+
+
+def test_the_parade_counts_people_also_where_households_are_counted() -> None:
+    homes = {"oop": [1.0, 2.0], "consumption": [30.0, 10.0], "size": [1, 3]}
+    parade = impoverishing(homes, line=5.0, unit="household").curves["parade"]
+    assert parade["p"].to_list() == pytest.approx([0.375, 0.875])
+
+
+def test_a_line_that_moves_takes_from_one_group_what_it_gives_to_another() -> None:
+    homes = made()
+    sample = per_person(take(homes, {name: name for name in ("oop", "consumption", "size")}, unit="person"), False)
+    bound = estimator_of(resolved(lines_of("median:0.6", homes), sample), "<", 1.2, False)(sample.columns)
+    parts = [one.quantity for one in bound(sample.weight) if one.name in GROUPS]
+    assert sum(one.value for one in parts) == pytest.approx(1, rel=1e-12)
+    # The five shares are one whatever weights are, so that their influences cancel in every row, up to rounding.
+    whole = sum(np.asarray(one.influence()) for one in parts)
+    largest = max(np.abs(np.asarray(one.influence())).max() for one in parts)
+    assert np.abs(whole).max() < 1e-12 * largest
+
+
+def test_twelve_tenths_of_half_the_median_are_six_tenths_of_it_also_in_the_error() -> None:
+    homes = made()
+    near = impoverishing(homes, line="median:0.5", near=1.2).pick("not_at_risk")
+    plain = impoverishing(homes, line="median:0.6", near=1.0).pick("not_at_risk")
+    assert near.estimate == pytest.approx(plain.estimate, rel=1e-12)
+    # The same event of the same rows; lines and densities differ by rounding only.
+    assert near.se == pytest.approx(plain.se, rel=1e-6)
+
+
+def test_the_index_of_the_impoverished_moves_with_an_estimated_line_as_it_does_with_a_given_one() -> None:
+    rng = np.random.default_rng(11)
+    gross = rng.lognormal(3, 0.6, 40_000)
+    homes = pl.DataFrame({"consumption": gross, "oop": gross * rng.beta(1, 4, 40_000), "size": 1.0})
+    sample = per_person(take(homes, {name: name for name in ("oop", "consumption", "size")}, unit="person"), False)
+
+    def index(line: float | str) -> Quantity:
+        bound = estimator_of(resolved(lines_of(line, homes), sample), "<", 1.2, True, 0.5)(sample.columns)
+        return next(one.quantity for one in bound(sample.weight) if one.name == "concentration_impoverished")
+
+    line = estimated_line(RelativeLine(0.6), sample["gross"], sample.weight, 0.5)
+    moved = np.asarray(index("median:0.6").influence()) - np.asarray(index(line.value).influence())
+    slope = moved / np.asarray(line.influence())
+    step = 0.05 * line.value
+    by_hand = (index(line.value + step).value - index(line.value - step).value) / (2 * step)
+    assert slope == pytest.approx(np.full(40_000, slope[0]), rel=1e-6)
+    # Densities of 40,000 rows under a narrow kernel are known to some hundredths, and so is the slope over a tenth.
+    assert slope[0] == pytest.approx(by_hand, rel=0.1)

@@ -258,3 +258,11 @@ def test_results_speak_both_languages() -> None:
     assert "reverse subsidy" in found.text("en")
     assert "逆向补贴" in found.text("zh")
     assert "受益归属分析" in incidence(pool()).text("zh")
+
+
+def test_a_subsidy_is_divided_by_heads_like_all_the_rest() -> None:
+    homes = {"benefit": [60.0, 10.0], "contribution": [20.0, 5.0], "subsidy": [10.0, 5.0], "size": [2.0, 1.0]}
+    found = net_transfer(homes, subsidy="subsidy", per_head=True)
+    # Three people: (60 + 10 - 20 - 5 - 10 - 5) / 3.
+    assert found.value("net_transfer") == pytest.approx(30 / 3)
+    assert found.value("return_rate") == pytest.approx(70 / 40)

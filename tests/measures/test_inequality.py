@@ -107,6 +107,24 @@ def test_share_ratios_of_ten_people_by_hand() -> None:
     assert found.value("palma") == pytest.approx(10 / (1 + 2 + 3 + 4))
 
 
+def test_the_ratio_of_sums_of_fifths_differs_from_that_of_means_where_groups_are_uneven() -> None:
+    # Of seven people, two stand at or below the 20th percentile and one above the 80th.
+    found = of([1, 2, 3, 4, 5, 6, 21], measures=["quintile_share_ratio", "quintile_sum_ratio"])
+    assert found.value("quintile_share_ratio") == pytest.approx(21 / 1.5)
+    assert found.value("quintile_sum_ratio") == pytest.approx(21 / 3)
+
+
+def test_the_ratio_of_sums_on_eusilc_is_that_of_the_formula_of_r_convey() -> None:
+    frame = table("eusilc").sort("eqIncome")
+    income, weight = frame["eqIncome"].to_numpy(), frame["rb050"].to_numpy()
+    reached = np.cumsum(weight) / weight.sum()
+    low, high = income[np.searchsorted(reached, [0.2, 0.8])]
+    want = (weight * income)[income > high].sum() / (weight * income)[income <= low].sum()
+    asked = {"of": "eqIncome", "per_head": False, "unit": "household", "design": Design(weight="rb050")}
+    found = inequality(frame, measures=["quintile_sum_ratio"], **asked)
+    assert found.value("quintile_sum_ratio") == pytest.approx(want, rel=1e-12)  # rounding only
+
+
 def test_entropy_within_and_between_by_hand() -> None:
     frame = pl.DataFrame({"consumption": [1.0, 3.0, 4.0, 8.0], "size": 1.0, "region": ["a", "a", "b", "b"]})
     found = inequality(frame, measures=["ge"], alphas=[0, 1, 2, -1, 3], parts="region")
@@ -308,3 +326,16 @@ def test_weights_count_in_the_gini_index() -> None:
     # PySAL's inequality package ignores them.
     frame = pl.DataFrame({"consumption": [1.0, 2.0], "size": 1.0, "weight": [3.0, 1.0]})
     assert inequality(frame, measures=["gini"]).value("gini") == pytest.approx(of([1.0, 1, 1, 2]).value("gini"))
+
+
+def test_a_quintile_that_ends_within_a_person_holds_the_whole_of_it() -> None:
+    # The lowest fifth of seven ends in the second person and the lowest four fifths in the sixth (Eurostat: up to the
+    # percentile, and above it).
+    found = of([1, 2, 3, 4, 5, 6, 100], measures=["quintile_share_ratio"])
+    assert found.estimate == pytest.approx(100 / 1.5)
+
+
+def test_rows_of_weight_zero_are_no_part_of_a_small_sample() -> None:
+    frame = pl.DataFrame({"consumption": [1.0, 4.0, 9.0], "size": 1.0, "weight": [1.0, 1.0, 0.0]})
+    # Two people with 1 and 4: 3 / (2 * 5), times 2 / (2 - 1).
+    assert inequality(frame, measures=["gini"], finite=True).estimate == pytest.approx(0.6)

@@ -112,3 +112,11 @@ def test_a_power_of_zero_is_zero_with_the_slope_that_it_has() -> None:
     nothing = total(np.ones(2), np.array([1.0, -1.0]))
     assert (nothing**2).value == 0 and np.asarray((nothing**2).influence()).tolist() == [0, 0]
     assert (nothing**0.5).value == 0 and np.isnan((nothing**0.5).influence()).all()  # its slope has no end
+
+
+def test_what_only_rounding_parts_is_no_difference() -> None:
+    weight = np.array([0.1, 0.2, 0.3, 0.7, 1.1])
+    same = mean(weight, np.full(5, 0.7)) - mean(weight[:3], np.full(3, 0.7))
+    assert same.value == 0.0
+    # What differs in a digit that the data can hold stays.
+    assert (Quantity(1.0 + 1e-9) - 1.0).value == pytest.approx(1e-9, rel=1e-6)

@@ -152,3 +152,17 @@ def test_parts_add_up_and_weights_of_k_are_k_copies(
     if headcount:
         assert found.value("intensity") * headcount == pytest.approx(m0)
         assert sum(found.value("contribution_m0", dimension=name) for name in "abc") == pytest.approx(1)
+
+
+def test_eight_of_ten_reach_a_cutoff_of_eight_tenths_whatever_rounding_says() -> None:
+    assert sum([0.1] * 8) < 0.8
+    people = {f"d{place}": [float(place < 8)] for place in range(10)} | {"size": [1.0]}
+    ways = {f"d{place}": f"d{place}" for place in range(10)}
+    assert alkire_foster(people, dimensions=ways, k=0.8).value("headcount") == 1
+
+
+def test_more_that_is_worse_has_no_gap() -> None:
+    people = {"rooms": [1.0, 4.0, 2.0], "crowd": [5.0, 1.0, 2.0], "size": [1.0, 1.0, 1.0]}
+    found = alkire_foster(people, dimensions={"rooms": ("rooms", 3.0), "crowd": ("crowd", 2.0, ">")}, k=0.5)
+    assert "adjusted_gap" not in set(found.rows["statistic"])
+    assert "multidimensional.no_gaps" in [note.key for note in found.notes]

@@ -194,3 +194,22 @@ def test_the_result_says_what_it_is_in_both_languages() -> None:
     found = notch(made_up(), cutoff=3000, benefit="benefit")
     assert "own wording" in found.text("en")
     assert "受支配宽度" in found.text("zh")
+
+
+def test_errors_of_reversals_know_ties() -> None:
+    frame = made_up().with_columns(
+        income=(pl.col("income") / 250).floor() * 250, oop=(pl.col("oop") / 500).floor() * 500
+    )
+    share = [
+        notch(frame, cutoff=3000, design=Design(method=method)).pick("rank_reversals")  # type: ignore[arg-type]
+        for method in ("linearised", "jackknife")
+    ]
+    # A share of pairs: at 1,000 rows the second order is below a hundredth.
+    assert share[0].se == pytest.approx(share[1].se, rel=0.01)
+
+
+def test_a_bin_whose_mean_is_exactly_what_those_below_have_is_back() -> None:
+    people = {"income": [1.5, 2.5, 3.5, 4.5], "oop": [0.0, 0.0, 0.5, 0.5]}
+    found = notch(people, cutoff=3, order=0, window=2.0, steps=2)
+    # Those below keep 3 at the line; the first bin above keeps 3.5 - 0.5.
+    assert found.value("dominated_width_binned") == 0

@@ -36,6 +36,36 @@ def homes(values: list[float], sizes: list[float] | None = None) -> pl.DataFrame
 # Other people's answers
 
 
+@pytest.mark.parametrize("design", [PEOPLE, HOUSEHOLDS])
+@pytest.mark.parametrize("line", ["median:0.6", "mean:0.5"])
+def test_errors_below_relative_lines_are_those_of_the_formulas_that_r_convey_has(line: str, design: Design) -> None:
+    frame = table("eusilc")
+    y, w = frame["eqIncome"].to_numpy(), frame["rb050"].to_numpy()
+    whole, centre = w.sum(), w @ y / w.sum()
+    wide = math.sqrt(w @ (y - centre) ** 2 / whole) / whole**0.2
+
+    def dense(at: float) -> float:
+        return float(w @ np.exp(-(((at - y) / wide) ** 2) / 2)) / (whole * wide * math.sqrt(2 * math.pi))
+
+    if line == "mean:0.5":
+        z, moves = 0.5 * centre, 0.5 * (y - centre) / whole
+    else:
+        order = np.argsort(y)
+        middle = y[order][np.searchsorted(np.cumsum(w[order]), whole / 2)]
+        z, moves = 0.6 * middle, 0.6 * (0.5 - (y <= middle)) / (whole * dense(middle))
+    found, poor = eusilc(line, design), y < z
+    for alpha in (0, 1, 2):
+        gaps = np.where(poor, np.abs(1 - y / z), 0.0) ** alpha * poor
+        steep = (
+            dense(z) if alpha == 0 else alpha * w @ (np.where(poor, 1 - y / z, 1.0) ** (alpha - 1) * poor * y) / z**2
+        )
+        scores = w * ((gaps - w @ gaps / whole) / whole + (steep if alpha == 0 else steep / whole) * moves)
+        sums = frame.with_columns(u=pl.Series(scores)).group_by("db040", design.psu).agg(pl.col("u").sum())
+        strata = sums.group_by("db040").agg(pl.col("u").var() * pl.len())
+        # Both add up the same terms: rounding only.
+        assert found.pick(FGT[str(alpha)]).se == pytest.approx(math.sqrt(strata["u"].sum()), rel=1e-10)
+
+
 def test_the_median_and_its_line_are_those_of_r_laeken() -> None:
     check("B01_wmedian", eusilc("median:1").value("poverty_line"))
     check("B02_arpt60", eusilc("median:0.6").value("poverty_line"))
@@ -411,3 +441,30 @@ def test_ties_in_any_order_give_the_same_indices(values: list[float]) -> None:
 def test_an_unknown_choice_names_what_there_is() -> None:
     with pytest.raises(UsageError, match="headcount, gap, severity"):
         poverty(homes([1.0]), line=1, measures=["sens"])
+
+
+def test_rows_of_weight_zero_change_neither_sens_small_sample_nor_its_error() -> None:
+    frame = drawn(300).with_columns(weight=pl.when(pl.col("psu") < 20).then(0.0).otherwise("weight"))
+    both = [poverty(one, line=0.7, measures=["sen"], sen="1976") for one in (frame, frame.filter(pl.col("weight") > 0))]
+    assert both[0].estimate == pytest.approx(both[1].estimate, rel=1e-12)
+
+
+def test_a_value_at_the_floor_was_not_raised() -> None:
+    assert poverty(homes([1.0, 2.0, 9.0]), line=8, floor=2.0).special["floored"] == 1
+
+
+def test_a_bandwidth_is_in_the_unit_of_the_values_also_for_the_median_gap() -> None:
+    cents = drawn().with_columns(pl.col("consumption") * 100)
+    one = poverty(drawn(), line="median:0.6", measures=["median_gap"], bandwidth=0.2)
+    other = poverty(cents, line="median:0.6", measures=["median_gap"], bandwidth=20.0)
+    assert one.pick("median_gap").se == pytest.approx(other.pick("median_gap").se, rel=1e-9)
+
+
+def test_the_bandwidth_of_a_sample_is_silvermans_with_the_rows_that_weights_are_worth() -> None:
+    values, weight = np.array([1.0, 2.0, 3.0, 4.0, 100.0]), np.array([1.0, 1.0, 1.0, 1.0, 4.0])
+    # Equal weights: quartiles 2 and 4; the other spread, 38.9, is larger. Silverman (1986), equation 3.31.
+    assert width(values, np.ones(5), "sample") == pytest.approx(0.9 * (2 / 1.34) / 5**0.2, rel=1e-12)
+    # 8 squared over 20: the weights are worth 3.2 rows; of 8, 2 lie at or below 2, and 100 reaches three quarters.
+    centre = float(weight @ values) / 8
+    spread = float(np.sqrt(weight @ (values - centre) ** 2 / 8))
+    assert width(values, weight, "sample") == pytest.approx(0.9 * min(spread, 97.5 / 1.34) / 3.2**0.2, rel=1e-12)

@@ -200,3 +200,8 @@ def test_results_speak_both_languages_and_bring_curves() -> None:
     assert "Reynolds-Smolensky" in found.text("en")
     assert "再分配效应" in found.text("zh")
     assert set(found.curves["concentration"]["curve"]) == {"lorenz", "concentration"}
+
+
+def test_a_payment_of_all_income_leaves_nothing_and_not_less() -> None:
+    found = progressivity({"oop": [5.0, 6.0, 1.0], "consumption": [5.0, 5.0, 9.0]})
+    assert found.special["negative_after_payment"] == 1

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from protection_cases import check, ids, table
+from scipy import stats
 
 from medfloor.errors import InputError, UsageError
 from medfloor.measures import Design, reimbursement
@@ -328,3 +329,32 @@ def test_every_ratio_has_one_band_in_rising_order(ratios: list[float], closed: s
     ordered = np.sort(np.array(ratios))
     codes = bands.codes(ordered, np.ones(len(ordered)))
     assert (np.diff(codes) >= 0).all() and codes.min() >= 0 and codes.max() < len(bands.names)
+
+
+def test_an_open_bill_is_nothing_only_for_those_who_were_not_in_hospital() -> None:
+    frame = {"hospitalised": [1, 1, 0], "total": [100.0, None, None], "reimbursed": [40.0, None, None]}
+    found = reimbursement(frame, parts=["own"])
+    assert found.special["missing_own"] == 1
+    assert found.pick("own_mean").n == 1
+
+
+def test_own_payments_below_zero_are_not_zero_and_a_bill_paid_in_full_is_not_overpaid() -> None:
+    found = reimbursement({"total": [100.0, 100.0, 100.0, 100.0], "reimbursed": [100.0, 110.0, 40.0, 50.0]})
+    assert found.value("own_zero_share") == 0.25
+    assert found.special["reimbursed_over_cost"] == 1
+
+
+def test_what_lies_beside_a_yardstick_has_its_own_test_and_the_interval_of_its_level() -> None:
+    yardsticks = {
+        "real_ratio": Yardstick(0.6, Phrase("seed_004.cfps")),
+        "own_zero_share": Yardstick(0.1, Phrase("seed_004.cfps")),
+    }
+    frame = _clustered()
+    found = reimbursement(frame, yardsticks=yardsticks, design=Design(psu="village", level=0.9))
+    ratio, less = found.pick("real_ratio"), found.pick("less_yardstick", of="real_ratio")
+    assert less.interval == pytest.approx([end - 0.6 for end in ratio.interval], abs=1e-12)
+    df = ratio.rows["df"][0]
+    assert less.rows["p"][0] == pytest.approx(2 * stats.t.sf(abs(ratio.estimate - 0.6) / ratio.se, df), rel=1e-9)
+    # A difference of proportions can leave 0 to 1.
+    assert found.pick("own_zero_share").rows["kind"][0] == "proportion"
+    assert found.pick("less_yardstick", of="own_zero_share").rows["kind"][0] == "percent"

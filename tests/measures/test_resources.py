@@ -385,3 +385,33 @@ def test_nobody_in_reach_is_a_defined_answer() -> None:
     assert math.isnan(found.value("gini_access"))
     assert found.special["unreached"] == 12
     assert "两步移动搜索法" in found.text("zh")
+
+
+def test_a_place_at_the_radius_belongs_also_where_its_distance_is_rounded() -> None:
+    clinics = {"x_km": [0.0], "y_km": [0.0], "doctors": [2.0]}
+    # 0.1 + 0.2 is a little more than 0.3 in doubles.
+    villages = {"x_km": [0.1 + 0.2], "y_km": [0.0], "population": [1000.0]}
+    assert two_step_floating_catchment(clinics, villages, radius_km=0.3).value("access_mean") == pytest.approx(2)
+
+
+def test_the_access_that_a_tenth_falls_short_of_is_that_of_people_and_not_of_places() -> None:
+    clinics = {"x_km": [0.0], "y_km": [0.0], "doctors": [1.9]}
+    villages = {"x_km": [0.0, 50.0], "y_km": [0.0, 0.0], "population": [950.0, 50.0]}
+    # Five people in a hundred have nothing; one place of two has.
+    assert two_step_floating_catchment(clinics, villages, radius_km=5).value("access_low") == pytest.approx(2)
+
+
+def test_a_radius_of_thousands_of_kilometres_is_measured_along_the_ground() -> None:
+    clinics = {"lon": [0.0], "lat": [0.0], "doctors": [2.0]}
+    east = [math.degrees(km / EARTH_KM) for km in (2990, 3010)]
+    villages = {"lon": east, "lat": [0.0, 0.0], "population": [1000.0, 1000.0]}
+    assert two_step_floating_catchment(clinics, villages, radius_km=3000).value("without_access") == 1000
+
+
+def test_a_place_at_the_norm_does_not_fall_short_of_it_whatever_rounding_says() -> None:
+    assert 0.018 < 2 / 1000 * 9
+    places = {"doctors": [0.018, 1.0], "population": [9.0, 1000.0]}
+    found = resources(places, norm=2.0)
+    assert found.value("places_below") == 1
+    weighted = resources({**places, "weight": [3.0, 1.0]}, norm=2.0, design=Design(weight="weight"))
+    assert weighted.value("places_below_share") == pytest.approx(1 / 4)

@@ -165,3 +165,13 @@ def test_numbers_are_written_as_their_kind_is_read() -> None:
     assert figure_text(0.0123, "amount") == "0.0123" and figure_text(0.0, "amount") == "0.00"
     assert figure_text(None, "index") == "-" and figure_text(math.nan, "index") == "-"
     assert figure_text(0.00001, "index", "p") == "<0.0001" and figure_text(7, "index", "df") == "7.00"
+
+
+def test_one_in_ten_thousand_is_not_less_than_that() -> None:
+    assert figure_text(0.0001, "index", "p") == "0.0001"
+
+
+def test_plain_data_carry_the_counts_of_special_cases() -> None:
+    result = measured()
+    assert result.special
+    assert result.to_dict()["special"] == dict(result.special)

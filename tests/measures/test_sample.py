@@ -119,6 +119,27 @@ def test_a_household_without_members_is_refused_where_people_are_counted() -> No
     assert take(frame, {"oop": "oop"}).weight.tolist() == [1, 1, 1]
 
 
+def test_a_size_that_amounts_are_divided_by_is_above_zero_also_where_households_are_counted() -> None:
+    with pytest.raises(InputError, match="column members has -2 in row 2") as caught:
+        take({**HOMES, "members": [1, -2, 2]}, {"oop": "oop", "size": "members"})
+    assert caught.value.code == "bad_size"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        ({"oop": [1.0, -1e300, 3.0]}, "infinite_value", r"has -1e\+300, too large to be squared, in row 2"),
+        ({"oop": [1.0, 1e300, -1e300]}, "infinite_value", "in row 2"),
+        ({"weight": [1.0, 1e300, 1.0]}, "infinite_value", "too large"),
+        ({"weight": [1e-300] * 3}, "no_weight", "next to nothing"),
+    ],
+)
+def test_numbers_whose_squares_leave_the_doubles_are_refused(change: dict[str, Any], code: str, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        take({**HOMES, **change}, {"oop": "oop"})
+    assert caught.value.code == code
+
+
 def test_a_column_that_is_not_there_is_answered_with_the_nearest_and_the_mapping() -> None:
     with pytest.raises(InputError, match=r"no column 'opp'.* the nearest is oop.* oop=<your column>"):
         take(HOMES, {"oop": "opp"})
@@ -131,3 +152,11 @@ def test_columns_are_not_copied_where_all_rows_stay() -> None:
     sample = take(frame, {"y": "y"})
     assert np.shares_memory(sample["y"], frame["y"].to_numpy())
     assert np.shares_memory(sample.weight, frame["weight"].to_numpy())
+
+
+def test_what_is_kept_of_the_table_follows_rows_that_are_taken_out_later() -> None:
+    sample = take({"a": [1.0, None, 3.0, 4.0]}, {"a": "a"}, design=Design())
+    fewer = sample.only(sample["a"] != 3)
+    assert fewer.kept is not None
+    assert fewer.kept.tolist() == [True, False, False, True]
+    assert fewer["a"].tolist() == [1, 4]

@@ -133,3 +133,34 @@ def test_a_table_of_another_shape_is_refused() -> None:
         seed_004(households().drop("registered"))
     with pytest.raises(UsageError, match="no definition 'wealth'"):
         seed_004(households(), definition="wealth")  # type: ignore[arg-type]
+
+
+def test_national_values_are_those_of_the_text_of_the_study() -> None:
+    # Its tables and paragraphs: 12.80, 35.2, 14.7, 16.50 and 47.2 %, 4,466 yuan, 30.55 %.
+    printed = {
+        "major_disease_prevalence": 0.1280,
+        "chronic_disease_prevalence": 0.352,
+        "hospitalisation_rate": 0.147,
+        "catastrophic_incidence": 0.1650,
+        "own_mean": 4466.0,
+        "own_share": 0.472,
+        "own_income_share": 0.3055,
+    }
+    assert {name: one.value for name, one in NATIONAL.items()} == printed
+
+
+def test_edges_are_those_of_both_kinds_of_band() -> None:
+    parts = {one.measure: one for one in seed_004(households(), edges=[0.2, 0.6])}
+    for part, statistic in (("seed_004_figures_3_4", "reimbursement_band"), ("seed_004_figure_5", "income_band")):
+        bands = parts[part].rows.filter(statistic=statistic)["band"].unique(maintain_order=True).to_list()
+        assert bands[:3] == ["<20%", "20-60%", ">=60%"]
+
+
+def test_catastrophic_spending_stays_with_its_household_where_others_miss_a_value() -> None:
+    frame = households().with_columns(oop=pl.when(pl.int_range(pl.len()) % 5 > 0).then("oop"))
+    incidence = seed_004(frame)[2]
+    plain = seed_004(frame.drop_nulls("oop"))[2]
+    for group in ("yes", "no"):
+        found = incidence.pick("catastrophic_incidence", group=group)
+        assert found.estimate == plain.value("catastrophic_incidence", group=group)
+        assert found.n == frame.drop_nulls("oop").filter(registered=group).height

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from protection_cases import check, table, vietnam
+from scipy.stats import t as student
 
 from medfloor.errors import InputError, UsageError
 from medfloor.measures import Design, survey
@@ -185,6 +186,20 @@ def test_svy_finds_the_same_design_effect_against_either_reference(deff: str) ->
     expected = peer(frame, **theirs).estimation.mean("y", deff={"replacement": "wr", "population": "wor"}[deff])
     found = survey.mean(frame, value="y", design=ours, deff=deff)
     assert found.rows["deff"].item() == pytest.approx(frame_of(expected)["deff"][0], rel=SAME)
+
+
+def test_wald_and_arcsine_intervals_are_those_of_their_formulas() -> None:
+    frame = synthetic()
+    shares = survey.proportion(frame, value="h", interval="wald", design=DESIGNS["both"][1]).rows
+    curved = survey.proportion(frame, value="h", interval="arcsine", design=DESIGNS["both"][1]).rows
+    for plain, other in zip(shares.iter_rows(named=True), curved.iter_rows(named=True), strict=True):
+        p, half = plain["estimate"], student.ppf(0.975, plain["df"]) * plain["se"]
+        middle, wide = np.arcsin(np.sqrt(p)), half / (2 * np.sqrt(p * (1 - p)))
+        assert (plain["low"], plain["high"]) == pytest.approx((p - half, p + half), rel=SAME)
+        ends = np.sin(middle - wide) ** 2, np.sin(middle + wide) ** 2
+        assert (other["low"], other["high"]) == pytest.approx(ends, rel=SAME)
+    nobody = survey.proportion({"h": [0.0] * 5}, value="h", interval="arcsine")
+    assert nobody.rows["low"][0] is None
 
 
 @pytest.mark.parametrize("interval", ["logit", "beta", "wilson"])
@@ -520,3 +535,18 @@ def test_inclusion_probabilities_add_up_to_the_sample(sizes: list[float], data: 
     assert found.sum() == pytest.approx(n) and found.min() > 0 and found.max() <= 1
     order = np.argsort(sizes)
     assert (np.diff(found[order]) >= -1e-12).all()  # a larger unit is never less likely
+
+
+def test_the_variation_of_weights_is_their_spread_over_their_mean() -> None:
+    found = survey.design_summary({"weight": [1.0, 3.0]}, design=Design(weight="weight"))
+    assert found.value("weight_cv") == pytest.approx(0.5)
+    assert found.value("kish_deff") == pytest.approx(1.25)
+    assert found.value("effective_rows") == pytest.approx(1.6)
+
+
+def test_half_the_weight_exactly_reached_has_its_quantile_midway_only_by_that_rule() -> None:
+    for rule, median in (("inverse", 2.0), ("midpoint", 2.5)):
+        found = survey.quantile({"y": [4.0, 1.0, 3.0, 2.0]}, value="y", probabilities=[0.5], rule=rule)  # type: ignore[arg-type]
+        assert found.value("quantile") == median
+        uneven = {"y": [1.0, 2.0, 3.0], "weight": [1.0, 1.0, 2.5]}
+        assert survey.quantile(uneven, value="y", probabilities=[0.5], rule=rule).value("quantile") == 3  # type: ignore[arg-type]

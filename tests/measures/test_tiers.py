@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -18,10 +19,13 @@ from medfloor.measures.concentration import concentration
 from medfloor.measures.design import Design
 from medfloor.measures.impoverishing import impoverishing
 from medfloor.measures.inequality import inequality
+from medfloor.measures.lines import RelativeLine
+from medfloor.measures.poverty import poverty
 from medfloor.measures.result import Result
 from medfloor.measures.stages import stages_of
 from medfloor.measures.tiers import by_tier
 from medfloor.settlement import settle
+from medfloor.tables import NATIONAL_SETTLEMENTS
 from medfloor.words import LANGS
 
 TIERS = ("basic", "critical_illness", "assistance")
@@ -221,7 +225,7 @@ def test_tiers_are_taken_in_the_order_asked_and_joined() -> None:
     )
     assert "基本医疗保险 + 大病保险" in found.text("zh")
     part = measured(tiers=["basic"])
-    assert [note.key for note in part.notes] == ["by_tier.observed", "by_tier.left"]
+    assert [note.key for note in part.notes] == ["by_tier.observed", "by_tier.ours", "by_tier.left"]
 
 
 def test_any_function_of_the_room_is_measured_with_paired_errors() -> None:
@@ -385,3 +389,62 @@ def test_neighbouring_stages_join_without_a_gap() -> None:
     steps = measured(thresholds=[0.1]).rows.filter(pl.col("statistic") == "step_change", pl.col("of") == "headcount")
     for (before, after), step in zip(pairwise(found["estimate"].to_list()), steps["estimate"].to_list(), strict=True):
         assert step == pytest.approx(after - before, abs=1e-15)
+
+
+def test_a_function_is_told_per_yuan_too() -> None:
+    asked = {"thresholds": [0.1]}
+    ours = measured(**asked)
+    found = measured(of=catastrophic, rank_weighted=False, **asked)
+    for tier in TIERS:
+        paid = found.pick("paid", tier=tier)
+        other = ours.pick("paid", tier=tier)
+        # The same mean of the same payments, and so the same error; the price has none, as no covariance is told.
+        assert (paid.estimate, paid.se) == pytest.approx((other.estimate, other.se))
+        price = found.pick("change_per_10000", of="headcount", tier=tier)
+        assert price.estimate == pytest.approx(ours.value("change_per_10000", of="headcount", tier=tier))
+        assert math.isnan(price.se)
+
+
+def test_what_a_function_takes_from_the_whole_is_the_same_at_every_stage() -> None:
+    found = measured(of=partial(poverty, of="net", line=RelativeLine(0.6), measures=["headcount"]))
+    level = {tier: found.value("headcount", of=None, tier=tier) for tier in STAGES}
+    for before, after in pairwise(STAGES):
+        step = found.value("step_change", of="headcount", tier=after)
+        assert step == pytest.approx(level[after] - level[before], abs=1e-12)  # differences of shares below one
+
+
+def test_settlements_under_the_platforms_names_give_the_same() -> None:
+    households, settlements, people = county()
+    names = {ours: theirs for theirs, ours in NATIONAL_SETTLEMENTS.items()}
+    national = settlements.rename({one: names[one] for one in settlements.columns if one in names})
+    assert "hifp_pay" in national.columns
+    # Fields of funds that the place does not have stand there with zero, and are no tiers.
+    zero = pl.lit(0.0)
+    national = national.with_columns(zero.alias("hifob_pay"), zero.alias("othfund_pay"))
+    one, other = (by_tier(households, table, people=people, thresholds=[0.1]) for table in (settlements, national))
+    for tier in STAGES:
+        assert other.value("headcount", tier=tier) == one.value("headcount", tier=tier)
+    assert other.rows.height == one.rows.height
+
+
+def test_spending_of_people_is_that_of_a_head() -> None:
+    found = measured(of="concentration", unit="person")
+    households, settlements, people = county()
+    stages = stages_of(households, settlements, people=people).frame
+    heads = stages.with_columns(oop=pl.col("stage_1") / pl.col("size"), rank=pl.col("consumption") / pl.col("size"))
+    plain = concentration(heads, rank="rank", unit="person")
+    one = found.pick("concentration_index", tier="basic")
+    assert (one.estimate, one.se) == pytest.approx((plain.estimate, plain.se), rel=1e-9)
+
+
+def test_what_a_tier_pays_for_a_group_does_not_depend_on_the_line() -> None:
+    both = [measured(of="impoverishing", line=line, by="residence") for line in (6000.0, "median:0.6")]
+    for group in ("urban", "rural"):
+        fixed, moving = (one.pick("paid", tier="basic", group=group) for one in both)
+        assert (moving.estimate, moving.se) == pytest.approx((fixed.estimate, fixed.se), rel=1e-9)
+
+
+def test_a_person_that_the_table_of_people_names_twice_alike_is_one() -> None:
+    households, settlements, people = county(40)
+    once, twice = (by_tier(households, settlements, people=one) for one in (people, pl.concat([people, people[:9]])))
+    assert twice.rows.equals(once.rows)

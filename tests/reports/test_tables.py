@@ -172,3 +172,29 @@ def test_a_result_that_was_really_measured_becomes_a_table_in_both_languages() -
     shown = catastrophic(homes, by="place", quantiles=2, against="城")
     for lang in LANGS:
         assert shown.definition.say(lang) in text_of(table(shown, lang).as_raw_html())
+
+
+def test_seven_thresholds_still_stand_in_columns() -> None:
+    grid = grid_of(result([row("headcount", 0.01 * z, threshold=z / 100) for z in range(1, 8)]), "en")
+    assert (grid.spanner, grid.spread) == ("threshold", 7)
+
+
+def test_no_interval_is_one_dash() -> None:
+    grid = grid_of(result([row("gini", None, "index"), row("theil", 0.1, "index")]), "en")
+    assert [line[3] for line in grid.rows] == ["-", "0.0804 – 0.1196"]
+
+
+def test_a_count_that_differs_between_columns_is_in_none() -> None:
+    rows = [{**row("headcount", 0.1 * place, threshold=z), "n": 100 + place} for place, z in enumerate((0.1, 0.25), 1)]
+    assert grid_of(result(rows), "en").heads[-1] == "25 %"
+
+
+def test_markdown_puts_numbers_to_the_right_and_names_to_the_left(tmp_path: Path) -> None:
+    rows = [row(name, 0.1) for name in ("headcount", "overshoot")]
+    rows += [row(name, 0.2, by="place", group=group) for group in "ab" for name in ("headcount", "overshoot")]
+    write_table(result(rows), tmp_path / "shown.md")
+    (head, ruled) = (tmp_path / "shown.md").read_text(encoding="utf-8").split("\n| ")[1:3]
+    names = [cell.strip() for cell in head.strip(" |\n").split("|")]
+    sides = [cell.strip() for cell in ruled.strip(" |\n").split("|")]
+    assert names[2] == "estimate"
+    assert sides == ["---", "---", *["---:"] * (len(names) - 2)]

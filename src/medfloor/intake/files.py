@@ -169,11 +169,12 @@ def file_format(path: str | os.PathLike[str]) -> str:
     return kind
 
 
-def check_outputs(outputs: Iterable[Any], inputs: Iterable[Any] = ()) -> None:
+def check_outputs(outputs: Iterable[Any], inputs: Iterable[Any] = (), *, any_format: bool = False) -> None:
     """Refuse, before any work is done, outputs that would replace an input or each other.
 
-    None among either is passed over, and so are frames among the inputs. Raises OutputError: would_replace_input,
-    same_output, cannot_write (no such folder, or not a file); InputError unknown_format for a wrong ending.
+    None among either is passed over, and so are frames among the inputs. With `any_format` endings are not looked at.
+    Raises OutputError: would_replace_input, same_output, cannot_write (no such folder, or not a file); InputError
+    unknown_format for a wrong ending.
     """
     seen: dict[Path, str] = {}
     for given in inputs:
@@ -183,7 +184,8 @@ def check_outputs(outputs: Iterable[Any], inputs: Iterable[Any] = ()) -> None:
         if given is None:
             continue
         real = Path(given).resolve()
-        file_format(given)
+        if not any_format:
+            file_format(given)
         code = next((code for path, code in seen.items() if _same_file(path, real)), None)
         if code == "would_replace_input":
             raise OutputError(code, f"{given} is one of the inputs, which stay as they are. Name another output file.")
@@ -438,6 +440,12 @@ def _check_header(path: Path, place: str) -> None:
     if "\r" in text:
         raise InputError("broken_csv", f"{place} ends its lines with a bare carriage return. Save it as CSV UTF-8.")
     names = next(csv.reader([text]), [])
+    other = {";": "semicolons", "\t": "tabs", "|": "bars"}
+    if len(names) == 1 and (found := [told for mark, told in other.items() if mark in names[0]]):
+        raise InputError(
+            "broken_csv",
+            f"{place} has {found[0]} between its columns, not commas. Save it as CSV with commas, in UTF-8.",
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError("ambiguous_column", f"{place} has more than one column {twice[0]!r}. Keep one of them.")

@@ -25,6 +25,7 @@ from medfloor.measures.rank import quantile
 from medfloor.measures.replicate import Progress
 from medfloor.measures.result import Result
 from medfloor.measures.sample import Sample, Source, Table, Unit, frame_of, take
+from medfloor.measures.settled import in_our_names, without_taken_back
 from medfloor.words import Phrase
 
 Reference: TypeAlias = "Literal['mean', 'median'] | float | Source"
@@ -36,6 +37,15 @@ RISKS, ZONES = ("low", "high"), ("unsafe", "safe")
 
 EDGE = 1e-9
 """How near a ratio must be to an edge to count as on it: amounts are fen, and sums of doubles miss 0.8 by less."""
+
+SIDE_BY_SIDE = (
+    ("burden_reduction", "mean_burden_reduction", "added_reduction", "mean_added_reduction", "safe_share"),
+    ("relative_risk", "mean_relative_risk", "high_risk_share"),
+    ("cross_cases", "cross_share"),
+    ("odds_ratio",),
+    ("change_cases", "change_share"),
+)
+"""What a terminal shows in one table: one row a tier, or one a tier and cell."""
 
 LABELS = {
     "tier": pl.String(),
@@ -84,7 +94,10 @@ def burden(
     independence over all cases (`independence`). `change_cases` and `change_share`: from the risk before to the risk
     after. `case_share` is a group's share of all cases.
 
-    Cases without cost (zero or below) have no ratio; they are left out and counted.
+    Cases without cost (zero or below) have no ratio; they are left out and counted. A settlement that was taken back is
+    no case, nor is the row that takes it back: where the table has person_id (or claim_id and reverses), both are left
+    out and counted as one. Settlements under the national platform's names (medfee_sumamt, hifp_pay, ...) are
+    understood as they are.
 
     Raises UsageError: no_reference, no_tiers, bad_share, bad_reference; InputError: no_costs and what `take` raises.
 
@@ -96,12 +109,14 @@ def burden(
     1.0
     """
     asked = _Asked(_reference(reference), _share(safe, "safe"), safe_closed, _cut(risk_cut))
-    frame = frame_of(table)
+    groups = [by] if isinstance(by, str) else by or ()
+    frame = in_our_names(frame_of(table), _names([total, oop, reference, *(tiers or ()), *groups]))
     names = _tiers(frame, tiers, oop)
+    frame, taken_back = _cases(frame, total, names)
     sample = _sample(frame, total, names, oop, asked, unit, by, design)
     sample, steps = _layers(sample, names, oop is not None)
     sample, line = _with_reference(sample, asked)
-    sample = sample.noting(**_special(sample, steps))
+    sample = sample.noting(**_special(sample, steps), **taken_back)
     rows = evaluate(sample, _estimator(steps, asked), labels=LABELS, against=against, progress=progress)
     shares = evaluate(sample, _case_share, labels=LABELS, whole=True).filter(pl.col("group").is_not_null())
     tests = list(_tests(sample, steps, asked))
@@ -123,6 +138,7 @@ def burden(
         level=sample.design.level,
         special=sample.special,
         notes=(*notes, *notes_of([test for _, test in tests])),
+        spreads=SIDE_BY_SIDE,
     )
 
 
@@ -182,6 +198,20 @@ def _tiers(frame: pl.DataFrame, tiers: Sequence[str] | None, oop: Source | None)
     if len(set(names)) < len(names):
         raise UsageError("no_tiers", f"a tier is named twice; keep one: {', '.join(names)}")
     return names
+
+
+def _names(sources: Sequence[object]) -> set[str]:
+    return {one for one in sources if isinstance(one, str)}
+
+
+def _cases(frame: pl.DataFrame, cost: Source, tiers: Sequence[str]) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Leave out settlements that were taken back; count them, where there are any."""
+    if not isinstance(cost, str) or any(name not in frame.columns for name in (cost, *tiers)):
+        return frame, {}
+    frame, pairs = without_taken_back(frame, total=cost, paid=tiers)
+    if not frame.height:
+        raise InputError("no_costs", f"all {pairs:,} settlements were taken back; there is no cost to reduce")
+    return frame, {"taken_back": pairs} if pairs else {}
 
 
 def _sample(

@@ -34,8 +34,9 @@ class WhoRule:
     exponent: float = 0.56
 
     def __post_init__(self) -> None:
-        """Refuse a band that holds nobody."""
+        """Refuse a band that holds nobody, and a scale that is none."""
         _check_band(self.band)
+        _check_scale("exponent", self.exponent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,10 @@ class EuropeRule:
     child: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse a band that holds nobody."""
+        """Refuse a band that holds nobody, and a scale that is none."""
         _check_band(self.band)
+        _check_scale("adult", self.adult)
+        _check_scale("child", self.child)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,11 @@ def _check_band(band: tuple[float, float]) -> None:
     low, high = band
     if not 0 <= low < high <= 1:
         raise UsageError("bad_band", f"the band {low:g}-{high:g} must rise within 0 and 1, as 0.45-0.55 does")
+
+
+def _check_scale(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise UsageError("bad_scale", f"{name} {value:g} of the equivalence scale is not between 0 and 1")
 
 
 def _band(

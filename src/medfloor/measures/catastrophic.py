@@ -25,6 +25,7 @@ from medfloor.measures.capacity import (
 )
 from medfloor.measures.design import Design, Structure
 from medfloor.measures.estimate import Bound, Estimator, Shortcut, Statistic, errors_of, evaluate
+from medfloor.measures.impoverishing import groups_of
 from medfloor.measures.influence import Array, Quantity, mean, total
 from medfloor.measures.rank import Ranking, concentration, quantile_groups
 from medfloor.measures.replicate import Progress
@@ -88,6 +89,8 @@ def catastrophic(
     rank_weighted: bool = True,
     rank_by: Literal["person", "household"] | None = None,
     beyond: float = 1.0,
+    impoverishment: bool = False,
+    near: float = 1.2,
     quantiles: int = 0,
     by: str | Sequence[str] | None = None,
     against: str | None = None,
@@ -108,19 +111,24 @@ def catastrophic(
     O (1 - C) (O'Donnell et al. 2008, chapter 18). The definition sdg adds `impoverishing` (spending above the whole
     discretionary budget) and `large_not_impoverishing`.
 
+    `impoverishment` adds who is poor by the definition's own line (who: subsistence; europe: basic needs; sdg: the
+    societal line), with label threshold null: `gross_headcount` (consumption below the line), `net_headcount`
+    (consumption less spending below it), and the five groups of `medfloor.measures.impoverishing`, of which `at_risk`
+    have less than `near` times the line after paying (Xu 2005; Cylus, Thomson and Evetovits 2018).
+
     A household with spending and a capacity of zero or below is catastrophic at every threshold; in the overshoot its
     spending counts as `beyond` times its capacity, because the ratio has no value. Such households are counted in
     `special`. One without spending never is. Missing values leave a row out and are counted too.
 
-    Raises UsageError: bad_threshold, no_such_definition, no_such_group; InputError: what `take` raises, empty_band.
+    Raises UsageError: bad_threshold, no_such_definition, bad_sign, no_such_group, bad_beyond, bad_near, bad_choice (a
+    definition without a line has no impoverishment); InputError: what `take` raises, empty_band.
 
     >>> homes = {"oop": [0.0, 5.0, 30.0, 50.0], "consumption": [100.0, 100.0, 100.0, 100.0], "size": [1, 1, 1, 1]}
     >>> found = catastrophic(homes, thresholds=[0.1, 0.4])
     >>> found.value("headcount", threshold=0.1), round(found.value("mean_positive_overshoot", threshold=0.4), 3)
     (0.5, 0.1)
     """
-    if definition not in DEFINITIONS:
-        raise UsageError("no_such_definition", f"there is no definition {definition!r}; use {', '.join(DEFINITIONS)}")
+    _check_asked(definition, sign, beyond)
     standard = STANDARDS[definition]
     at = thresholds_of(standard.thresholds if thresholds is None else thresholds)
     sign = sign or standard.sign
@@ -137,9 +145,11 @@ def catastrophic(
     sample = take(frame, needs, unit=unit, size=columns.size, by=by, design=design)
     capacity = capacity_of(sample, definition, rules)
     sample = _with_ranks(sample, rank_by if ranked else None, quantiles).also(capacity=capacity.amount)
+    if impoverishment:
+        sample = _with_needs(sample, capacity, near)
     sample = sample.noting(**_special(sample))
-    estimator = estimator_of(at, sign, beyond, rank_weighted, definition == "sdg")
-    plain = not (rank_weighted or definition == "sdg" or against)
+    estimator = estimator_of(at, sign, beyond, rank_weighted, definition == "sdg", near if impoverishment else None)
+    plain = not (rank_weighted or definition == "sdg" or against or impoverishment)
     rows = evaluate(
         sample,
         estimator,
@@ -174,6 +184,17 @@ class Rules:
     who: WhoRule
     europe: EuropeRule
     sdg: SocietalLine
+
+
+def _check_asked(definition: str, sign: str | None, beyond: float) -> None:
+    if definition not in DEFINITIONS:
+        raise UsageError("no_such_definition", f"there is no definition {definition!r}; use {', '.join(DEFINITIONS)}")
+    if sign not in (None, ">", ">="):
+        raise UsageError("bad_sign", f"the sign of a threshold is > or >=, not {sign!r}")
+    if not 0 <= beyond < math.inf:
+        raise UsageError(
+            "bad_beyond", f"beyond {beyond:g} is how many times its capacity a household spends; 1 is usual"
+        )
 
 
 def thresholds_of(thresholds: Sequence[float]) -> tuple[float, ...]:
@@ -218,6 +239,19 @@ def _with_ranks(sample: Sample, rank_by: str | None, quantiles: int) -> Sample:
     return sample.parted("quantile", [str(place) for place in range(1, quantiles + 1)], codes)
 
 
+def _with_needs(sample: Sample, capacity: Capacity, near: float) -> Sample:
+    """Add the line of each household, whose impoverishment is asked for."""
+    if capacity.needs is None:
+        raise UsageError(
+            "bad_choice",
+            "impoverishment needs a definition with a line of its own: who, europe or sdg; for others "
+            "use medfloor.measures.impoverishing with a line",
+        )
+    if not near >= 1:
+        raise UsageError("bad_near", f"near {near} is a multiple of the line, 1 or above; write 1.2 for 120 %")
+    return sample.also(needs=capacity.needs)
+
+
 def _special(sample: Sample) -> dict[str, int]:
     oop, capacity, consumption = sample["oop"], sample["capacity"], sample["consumption"]
     # A look at the lowest value spares a pass over many rows in the usual case.
@@ -254,8 +288,13 @@ def rank_weighted(share: float, index: float) -> float:
     return share * (1 - index)
 
 
-def estimator_of(thresholds: tuple[float, ...], sign: str, beyond: float, ranked: bool, sdg: bool) -> Estimator:
-    """Make the estimator of catastrophic spending: columns oop, capacity, and rank if `ranked`."""
+def estimator_of(
+    thresholds: tuple[float, ...], sign: str, beyond: float, ranked: bool, sdg: bool, near: float | None = None
+) -> Estimator:
+    """Make the estimator of catastrophic spending: columns oop, capacity, and rank if `ranked`.
+
+    With `near` it also counts the poor, by the column needs.
+    """
 
     def bind(columns: Mapping[str, Array]) -> Bound:
         oop, capacity = columns["oop"], columns["capacity"]
@@ -266,6 +305,7 @@ def estimator_of(thresholds: tuple[float, ...], sign: str, beyond: float, ranked
         # What lies above the threshold is never below zero, also where `beyond` itself is under it.
         overs = [np.where(e, np.maximum(ratio - z, 0.0), 0.0) for z, e in zip(thresholds, events, strict=True)]
         whole = is_catastrophic(oop, capacity, 1.0, sign)
+        poor = {} if near is None else _poor(columns, near)
 
         def bound(weight: Array) -> Iterator[Statistic]:
             for z, event, over in zip(thresholds, events, overs, strict=True):
@@ -286,10 +326,21 @@ def estimator_of(thresholds: tuple[float, ...], sign: str, beyond: float, ranked
                         index = concentration(ranking, weight, values, sums)
                         yield Statistic(f"concentration_{name}", index, "index", labels)
                         yield Statistic(f"rank_weighted_{name}", share * (1.0 - index), "percent", labels)
+            for name, group in poor.items():
+                yield Statistic(name, mean(weight, group), "proportion", {"threshold": None})
 
         return bound
 
     return bind
+
+
+def _poor(columns: Mapping[str, Array], near: float) -> dict[str, npt.NDArray[np.bool_]]:
+    """Say who is poor before and after spending, by the definition's own line, and in which group."""
+    consumption, oop, needs = columns["consumption"], columns["oop"], columns["needs"]
+    net = consumption - oop
+    before, after = consumption < needs, net < needs
+    groups = groups_of(before, after, net < near * needs, oop > 0)
+    return {"gross_headcount": before, "net_headcount": after, **groups}
 
 
 MANY = 200_000

@@ -74,9 +74,9 @@ def concentration(
     of Wagstaff and Erreygers are. `finite_sample` multiplies by n / (n - 1). `ordinates` asks for points on the
     concentration and the Lorenz curve with their errors: a number (10: deciles) or shares of the population.
 
-    `errors` other than influence are what older programs print (see `regression_error`); they do not see the design,
-    compare no groups and exist for some indices only. The curves of the result have up to 201 points to draw: curve
-    (concentration, lorenz), group (null: all; up to five groups), p and share.
+    `errors` other than influence are what older programs print (see `regression_error`); only those that end in _design
+    see the design. They compare no groups and exist for some indices only. The curves of the result have up to 201
+    points to draw: curve (concentration, lorenz), group (null: all; up to five groups), p and share.
 
     An index whose mean or range is zero is undefined and null. Negative values are allowed and counted: then an index
     can lie outside -1 and 1. Raises UsageError: bad_choice, no_bounds, bad_nu, no_such_group; InputError: what `take`
@@ -207,7 +207,7 @@ def _check_errors(
         raise UsageError("bad_choice", f"there are no errors {errors!r}; use {', '.join(ERROR_RULES)}")
     if errors == "influence":
         return
-    able = ("standard", "generalised", *BOUNDED) if errors == "convenient" else ("standard",)
+    able = ("standard", "generalised", *BOUNDED) if errors.startswith("convenient") else ("standard",)
     unable = [one for one in indices if one not in able]
     if unable or achievement or finite_sample:
         what = unable[0] if unable else "this choice"
@@ -291,7 +291,7 @@ def _by_regression(asked: _Asked, ranked: Callable[[Mapping[str, Array]], Rankin
         columns: Mapping[str, Array], weight: Array, structure: Structure
     ) -> list[tuple[Statistic, float, float]]:
         ranking, values = ranked(columns), columns["of"]
-        error = regression_error(asked.errors, ranking, weight, values)
+        error = regression_error(asked.errors, ranking, weight, values, structure)
         found = list(_indices(asked, ranking, weight, values))
         index = twice_covariance(ranking, weight, values) / (total(weight, values) / count(weight))
         # The regression takes the mean for known, so another index has the error of the standard one, scaled.

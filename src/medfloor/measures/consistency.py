@@ -65,6 +65,7 @@ def consistency(table: Table, *, decimals: int | None = None, rounding: Rounding
     for name in ("percent", "n"):
         if name not in frame.columns:
             raise InputError("missing_column", f"the table has no column {name}; it needs percent and n")
+    frame, missing = _printed(frame)
     text = _texts(frame["percent"])
     n = _sizes(frame["n"])
     scaled, places = _scaled(text, decimals)
@@ -76,7 +77,7 @@ def consistency(table: Table, *, decimals: int | None = None, rounding: Rounding
         rows.append(_pooled(labels, frame["part_of"].cast(pl.String), text, n, low, high))
     whole = pl.concat(rows)
     wrong = whole.filter(pl.col("verdict") == "impossible")["statistic"]
-    special = {"percentages": len(n), "impossible": int((wrong == "consistent").sum())}
+    special = {"percentages": len(n), **missing, "impossible": int((wrong == "consistent").sum())}
     totals = int((wrong == "pooled").sum())
     return Result(
         measure="consistency",
@@ -111,6 +112,21 @@ def _counts(percent: str | float, n: int, decimals: int | None, rounding: Roundi
     scaled, places = _scaled(_texts(pl.Series([percent])), decimals)
     low, high = _range(scaled, places, _sizes(pl.Series([n])), rounding)
     return int(low[0]), int(high[0])
+
+
+def _printed(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Leave out rows where nothing was printed, a percentage or what it is of; count them, where there are any."""
+    there = frame.select(*(_is_there(frame[name]) for name in ("percent", "n"))).select(pl.all_horizontal(pl.all()))
+    kept = frame.filter(there.to_series())
+    if kept.is_empty():
+        raise InputError("no_rows", f"none of {frame.height:,} rows has both a percent and an n; fill them in")
+    missing = frame.height - kept.height
+    return kept, {"missing": missing} if missing else {}
+
+
+def _is_there(given: pl.Series) -> pl.Series:
+    blank = given.is_nan() if given.dtype.is_float() else given.cast(pl.String).str.strip_chars() == ""
+    return (given.is_not_null() & ~blank.fill_null(False)).alias(given.name)
 
 
 _PLAIN = r"^[+-]?\d{1,9}(\.\d*)?$|^[+-]?\.\d+$"

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 
-from medfloor.measures.capacity import EuropeRule, SocietalLine, WhoRule
+from medfloor.errors import InputError
+from medfloor.measures.capacity import Capacity, EuropeRule, SocietalLine, WhoRule
 from medfloor.measures.catastrophic import (
     COLUMNS,
     DEFINITIONS,
@@ -24,7 +25,7 @@ from medfloor.measures.estimate import Bound, Estimator, Statistic, errors_of, e
 from medfloor.measures.influence import Array, mean
 from medfloor.measures.replicate import Progress
 from medfloor.measures.result import Result
-from medfloor.measures.sample import Table, Unit, frame_of, take
+from medfloor.measures.sample import Sample, Table, Unit, frame_of, take
 from medfloor.words import Phrase
 
 
@@ -45,10 +46,11 @@ def compare_definitions(
     """Count catastrophic spending under each definition on the same rows, and compare the definitions in pairs.
 
     Every definition whose columns the table has is taken at its own threshold and sign (the budget share at each of
-    `budget_thresholds`); those that lack a column are named in a note. Rows missing any of the columns are left out of
-    all, so that differences come from definitions only. `headcount` is the share of households (of people with
-    `unit="person"`), `headcount_people` that of people. For each pair: `agree`, the share classified alike; `both`,
-    `first_only`, `second_only`; and `kappa` (Cohen 1960). Each has its survey error. Raises what `catastrophic` raises.
+    `budget_thresholds`); those that lack a column, or of whose band no household is (small tables), are named in a
+    note. Rows missing any of the columns are left out of all, so that differences come from definitions only.
+    `headcount` is the share of households (of people with `unit="person"`), `headcount_people` that of people. For each
+    pair: `agree`, the share classified alike; `both`, `first_only`, `second_only`; and `kappa` (Cohen 1960). Each has
+    its survey error. Raises what `catastrophic` raises.
 
     >>> homes = {"oop": [0.0, 5.0, 30.0, 50.0], "consumption": [100.0] * 4, "food": [60.0, 60.0, 20.0, 50.0]}
     >>> found = compare_definitions(homes, budget_thresholds=[0.25])
@@ -68,8 +70,9 @@ def compare_definitions(
     sample = take(
         frame, {name: getattr(columns, name) for name in order}, unit=unit, size=columns.size, by=by, design=design
     )
+    capacities, bandless = _capacities(sample, here, rules)
+    here = list(capacities)
     kinds = [(one, z) for one in here for z in (budget_thresholds if one == "budget" else STANDARDS[one].thresholds)]
-    capacities = {one: capacity_of(sample, one, rules) for one in here}
     none = {f"no_capacity_{one}": int((capacities[one].amount <= 0).sum()) for one in here}
     sample = sample.noting(**none)
     # The events do not change with weights; they are one column a definition.
@@ -94,6 +97,7 @@ def compare_definitions(
         Phrase.of("definitions.absent", name=Phrase(f"definition.{one}"), columns=", ".join(lacking))
         for one, lacking in absent
     ]
+    notes += [Phrase.of("definitions.bandless", name=Phrase(f"definition.{one}")) for one in bandless]
     if "sdg" in here and unit == "household":
         notes.append(Phrase("definitions.people"))
     if "sdg" in here and rules.sdg.in_dollars:
@@ -122,6 +126,20 @@ def _available(frame: pl.DataFrame, columns: Columns) -> tuple[list[str], list[t
         else:
             here.append(one)
     return here, absent
+
+
+def _capacities(sample: Sample, definitions: Sequence[str], rules: Rules) -> tuple[dict[str, Capacity], list[str]]:
+    """Work out what households can pay by each definition, and name those of whose band no household is."""
+    found: dict[str, Capacity] = {}
+    bandless = []
+    for one in definitions:
+        try:
+            found[one] = capacity_of(sample, one, rules)
+        except InputError as error:
+            if error.code != "empty_band":
+                raise
+            bandless.append(one)
+    return found, bandless
 
 
 def _has(frame: pl.DataFrame, source: str | pl.Expr) -> bool:

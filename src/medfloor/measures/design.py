@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from medfloor.errors import InputError, UsageError
-from medfloor.measures.influence import Array
+from medfloor.measures.influence import Array, dot
 
 Codes: TypeAlias = npt.NDArray[np.int64]
 Lonely = Literal["adjust", "average", "remove", "refuse"]
@@ -208,7 +208,7 @@ def _spread(totals: Array, group_of: Codes | None, n: Codes, free: Array | None)
         sums, seen = np.array([totals.sum()]), np.array([float(len(totals))])
         means = sums / number
         off = totals - means[0]
-        squares = np.array([float(off @ off)])
+        squares = np.array([dot(off, off)])
     else:
         sums = np.bincount(group_of, totals, minlength=len(n))
         seen = np.bincount(group_of, minlength=len(n)).astype(np.float64)

@@ -18,7 +18,7 @@ import polars as pl
 
 from medfloor.errors import UsageError
 from medfloor.measures.design import MOST_JACKKNIFED, Design, Structure
-from medfloor.measures.influence import Array, Quantity
+from medfloor.measures.influence import Array, Quantity, dot
 from medfloor.measures.replicate import Progress, Replicates, replicates_of, spread
 from medfloor.measures.result import SCHEMA, Kind
 from medfloor.measures.sample import Grouping, Sample
@@ -388,7 +388,7 @@ def _simple(influence: Array | float, weight: Array, scores: Array) -> float:
     # Around the mean, not as a difference of squares: influences of a million with a spread of one lose nothing.
     np.subtract(influence, float(scores.sum()) / whole, out=scores)
     np.square(scores, out=scores)
-    return whole * math.sqrt(float(weight @ scores) / whole / (n - 1))
+    return whole * math.sqrt(dot(weight, scores) / whole / (n - 1))
 
 
 def _figures(found: _Found, df: float, level: float) -> dict[str, object]:
@@ -462,7 +462,8 @@ def _differences(one: _Evaluated, base: _Evaluated, run: _Run) -> list[dict[str,
         if other is None:
             continue
         pair = base.found[other].statistic
-        value = statistic.quantity.value - pair.quantity.value
+        # As quantities, so that equal groups differ by nothing, and not by a rounding.
+        value = (Quantity(statistic.quantity.value) - pair.quantity.value).value
         error, ends = math.nan, None
         if run.draws is not None:
             off = one.replicated[place] - base.replicated[other]

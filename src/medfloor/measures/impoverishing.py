@@ -18,7 +18,7 @@ from medfloor.measures.estimate import Bound, Estimator, Statistic, errors_of, e
 from medfloor.measures.influence import Array, Base, Quantity, mean
 from medfloor.measures.lines import AnyLine, Line, RelativeLine, name_of_line, read_line, value_of
 from medfloor.measures.poverty import estimated_line
-from medfloor.measures.quantile import Bandwidth, bandwidth_words, density
+from medfloor.measures.quantile import Bandwidth, bandwidth_words, density, width
 from medfloor.measures.rank import Ranking, concentration
 from medfloor.measures.replicate import Progress
 from medfloor.measures.result import Kind, Result
@@ -87,6 +87,8 @@ def impoverishing(
     if not near >= 1:
         raise UsageError("bad_near", f"near {near} is a multiple of the line, 1 or above; write 1.2 for 120 %")
     lines = lines_of(line, frame)
+    # A bandwidth that means nothing is refused even where no density is needed.
+    width(np.ones(1), np.ones(1), bandwidth)
     needs: dict[str, Source] = {"oop": oop, "consumption": consumption, "size": size}
     needs |= {f"line_{place}": one for place, one in enumerate(lines) if isinstance(one, str)}
     sample = per_person(take(frame, needs, unit=unit, size=size, by=by, design=design), floor_net)
@@ -209,15 +211,25 @@ class _Poor:
             after,
             np.maximum(z - gross, 0.0),
             np.maximum(z - net, 0.0),
-            {
-                "further_impoverished": before & spends,
-                # Whoever gets money back (spending below zero) can be lifted, never pushed.
-                "impoverished": after & ~before & spends,
-                "at_risk": close & ~after & spends,
-                "not_at_risk": ~close & spends,
-                "no_spending": ~spends,
-            },
+            groups_of(before, after, close, spends),
         )
+
+
+def groups_of(before: Mask, after: Mask, close: Mask, spends: Mask) -> dict[str, Mask]:
+    """Part everybody into WHO Europe's five groups: by being poor before and after spending, and close to it after.
+
+    >>> yes, no = np.array([True]), np.array([False])
+    >>> [name for name, mask in groups_of(no, yes, yes, yes).items() if mask[0]]
+    ['impoverished']
+    """
+    return {
+        "further_impoverished": before & spends,
+        # Whoever gets money back (spending below zero) can be lifted, never pushed.
+        "impoverished": after & ~before & spends,
+        "at_risk": close & ~after & spends,
+        "not_at_risk": ~close & spends,
+        "no_spending": ~spends,
+    }
 
 
 def _below(values: Array, z: float | Array, sign: str) -> Mask:

@@ -24,7 +24,9 @@ from medfloor.measures.result import Kind, Result
 from medfloor.measures.sample import Sample, Source, Table, Unit, take
 from medfloor.words import Phrase
 
-InequalityMeasure = Literal["gini", "ge", "atkinson", "quintile_share_ratio", "palma", "p90p10", "lorenz"]
+InequalityMeasure = Literal[
+    "gini", "ge", "atkinson", "quintile_share_ratio", "quintile_sum_ratio", "palma", "p90p10", "lorenz"
+]
 INEQUALITY_MEASURES: tuple[str, ...] = get_args(InequalityMeasure)
 MOST_CURVES = 5
 """Of more groups than this, Lorenz curves could not be told apart; then only that of all is given."""
@@ -61,7 +63,8 @@ def inequality(
       deviation, mean(ln(mu / y)), 1 is Theil's index, mean((y / mu) ln(y / mu)).
     - `atkinson` for each of `aversions` e: 1 - mean((y / mu)^(1 - e))^(1 / (1 - e)); 1 is 1 - exp(mean(ln y)) / mu.
     - `quintile_share_ratio`: the mean of the highest fifth over that of the lowest fifth (S80/S20 as Eurostat's and R's
-      laeken: the groups end at the weighted percentiles). `palma`: the share of the highest tenth over that of the
+      laeken: the groups end at the weighted percentiles); `quintile_sum_ratio`: the ratio of their sums (R's convey),
+      which differs where a group is not exactly a fifth. `palma`: the share of the highest tenth over that of the
       lowest two fifths, on the Lorenz curve. `p90p10`: the 90th over the 10th percentile.
     - `lorenz`: ordinates of the Lorenz curve at `shares`, on the line between two ranks.
 
@@ -201,7 +204,7 @@ def _estimator(rules: _Rules, sections: int) -> Estimator:
         scaled = value / scale
         above = value > 0
         spread = _Spread(scaled, None if bool(above.all()) else above, bool((value < 0).any()), rules.leave_out)
-        ranked = {"gini", "quintile_share_ratio", "palma", "lorenz"} & set(rules.measures)
+        ranked = {"gini", "quintile_share_ratio", "quintile_sum_ratio", "palma", "lorenz"} & set(rules.measures)
         ranking = Ranking.of(value) if ranked else None
         part = columns["part"].astype(np.int64) if sections else None
         powers = {alpha: spread.power(alpha) for alpha in rules.alphas} if "ge" in rules.measures else {}
@@ -318,7 +321,9 @@ def _entropy_rows(
     between = _relative(spread, weight, lambda w: _between(spread.value, w, alpha, part, sections), power)
     yield Statistic("entropy_within", whole - between, "index", labels, n=rows)
     yield Statistic("entropy_between", between, "index", labels, n=rows)
-    yield Statistic("entropy_between_share", between / whole, "percent", labels, n=rows)
+    # Where all are equal, the whole is what rounding left, and has no parts.
+    parted = between / (whole if whole.value > 1e-14 else Quantity(0.0))
+    yield Statistic("entropy_between_share", parted, "percent", labels, n=rows)
 
 
 def _between(value: Array, weight: Array, alpha: float, part: npt.NDArray[np.int64], sections: int) -> Quantity:
@@ -378,8 +383,10 @@ def _ranked_rows(measure: str, ranking: Ranking, weight: Array, value: Array, ru
         yield Statistic("palma", (sums - high) / (low if low.value > 0 else Quantity(0.0)), "index")
     else:
         low, high = poorest(ranking, weight, value, [0.2, 0.8], of_rank=True, whole_ranks=True)
-        few, many = poorest(ranking, weight, None, [0.2, 0.8], whole_ranks=True)
-        lowest, highest = low / few, (sums - high) / (count(weight) - many)
+        lowest, highest = low, sums - high
+        if measure == "quintile_share_ratio":
+            few, many = poorest(ranking, weight, None, [0.2, 0.8], whole_ranks=True)
+            lowest, highest = low / few, highest / (count(weight) - many)
         yield Statistic(measure, highest / (lowest if lowest.value > 0 else Quantity(0.0)), "index")
 
 
@@ -424,7 +431,7 @@ def _notes(sample: Sample, rules: _Rules, rows: pl.DataFrame) -> tuple[Phrase, .
         notes.append(Phrase.of("inequality.negative", rows=f"{negative:,}"))
     if not float(sample.weight @ value) > 0:
         notes.append(Phrase("inequality.no_mean"))
-    ratios = rows.filter(pl.col("statistic").is_in(["quintile_share_ratio", "palma", "p90p10"]))
+    ratios = rows.filter(pl.col("statistic").is_in(["quintile_share_ratio", "quintile_sum_ratio", "palma", "p90p10"]))
     if ratios["estimate"].null_count():
         notes.append(Phrase("inequality.no_ratio"))
     if not isinstance(rules.bandwidth, str):

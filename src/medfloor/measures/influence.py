@@ -23,6 +23,10 @@ Values: TypeAlias = Array | npt.NDArray[np.bool_] | float
 _NOTHING = 1e-150
 
 
+_ROUNDING = 1e-12
+"""Two sums that agree to so many digits are the same: their difference is what rounding left, and nothing to test."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Base:
     """Be one array of influences, made only when an error is asked for (a replicate asks for none)."""
@@ -72,9 +76,12 @@ class Quantity:
         return Quantity(value, tuple((slope * scale, base) for scale, base in self.terms))
 
     def __add__(self, other: Quantity | float) -> Quantity:
-        """Add a quantity or a plain number."""
+        """Add a quantity or a plain number; what differs in its last digits only leaves nothing, not a rounding."""
         other = other if isinstance(other, Quantity) else Quantity(other)
-        return Quantity(self.value + other.value, self.terms + other.terms)
+        value = self.value + other.value
+        if abs(value) < _ROUNDING * max(abs(self.value), abs(other.value)):
+            value = 0.0
+        return Quantity(value, self.terms + other.terms)
 
     __radd__ = __add__
 
@@ -148,16 +155,14 @@ def total(weight: Array, values: Values | Callable[[], Values], value: float | N
     return Quantity(value, ((1.0, Base(lambda: values)),))
 
 
-FEW = 1_000_000
-
-
 def dot(one: Array, other: Values) -> float:
     """Sum the products of two columns.
 
-    Below a million rows without BLAS, whose threads cost more than they save and stand in each other's way when
-    replicates run side by side.
+    Without BLAS, whose threads cost more than they save: where another program keeps a core busy they wait for each
+    other, a hundred times longer than the sum takes, and they stand in each other's way when replicates run side by
+    side.
     """
-    return float(np.einsum("i,i->", one, other)) if len(one) < FEW else float(one @ other)
+    return float(np.einsum("i,i->", one, other))
 
 
 def count(weight: Array) -> Quantity:

@@ -1,6 +1,7 @@
 """Give the standard errors of a concentration index that older programs print, so that their tables can be matched.
 
-None of them sees the sample design. The influence function does, and is what medfloor uses unless told otherwise.
+Only `convenient_design` and `delta_design` see how the sample was drawn. The influence function does too, knows that
+mean and ranks are estimated, and is what medfloor uses unless told otherwise.
 """
 
 from __future__ import annotations
@@ -11,20 +12,25 @@ from typing import Literal, get_args
 import numpy as np
 
 from medfloor.measures.curve import Cumulated
+from medfloor.measures.design import Structure
 from medfloor.measures.influence import Array
 from medfloor.measures.rank import Ranking
 
-ErrorRule = Literal["influence", "convenient", "delta", "kwv"]
+ErrorRule = Literal["influence", "convenient", "delta", "kwv", "convenient_design", "delta_design"]
 ERROR_RULES: tuple[str, ...] = get_args(ErrorRule)
 
 
-def regression_error(rule: str, ranking: Ranking, weight: Array, values: Array) -> float:
+def regression_error(
+    rule: str, ranking: Ranking, weight: Array, values: Array, structure: Structure | None = None
+) -> float:
     """Give the standard error of the standard index by a rule; NaN with fewer than three rows.
 
     `convenient`: that of the slope of 2 var(R) y / mu on R, least squares with the weights (Kakwani, Wagstaff and van
     Doorslaer 1997; conindex's default), which takes mu for known. `delta`: by the delta method from the
     regression of y on R, C = 2 var(R) b / (a + b / 2) (O'Donnell et al. 2008, chapter 8). `kwv`: the formula of
     Kakwani, Wagstaff and van Doorslaer 1997 for independent rows, with the mean ordinate for ties.
+    `convenient_design` and `delta_design` take the same regressions with the errors of the design (`structure`), as
+    Stata's svy: regress has them, which is what conindex with svy does.
 
     >>> y = np.array([1.0, 2.0, 3.0, 5.0])
     >>> round(regression_error("convenient", Ranking.of(y), np.ones(4), y), 6)
@@ -44,11 +50,17 @@ def regression_error(rule: str, ranking: Ranking, weight: Array, values: Array) 
     slope = float(weight @ ((ranks - 0.5) * values)) / (whole * spread)
     level = mu - 0.5 * slope
     left = values - level - slope * ranks
+    by_level, by_slope = -2 * spread * slope / mu**2, 2 * spread * level / mu**2
+    if rule.endswith("_design"):
+        assert structure is not None
+        if rule == "convenient_design":
+            by_level, by_slope = 0.0, 2 * spread / mu
+        scores = weight * left / whole * (by_level + (by_slope - 0.5 * by_level) * (ranks - 0.5) / spread)
+        return math.sqrt(max(structure.variance(scores), 0.0)) if structure.size > 1 else math.nan
     # Variance of the error a unit of weight, as R's lm(weights=) and Stata's aweights.
     noise = float(weight @ left**2) / (n - 2)
     if rule == "convenient":
         return 2 * spread / abs(mu) * math.sqrt(noise / (whole * spread))
-    by_level, by_slope = -2 * spread * slope / mu**2, 2 * spread * level / mu**2
     var_slope = noise / (whole * spread)
     var_level, between = noise / whole + 0.25 * var_slope, -0.5 * var_slope
     found = by_level**2 * var_level + 2 * by_level * by_slope * between + by_slope**2 * var_slope

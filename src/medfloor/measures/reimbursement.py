@@ -21,6 +21,7 @@ from medfloor.measures.rank import quantile
 from medfloor.measures.replicate import Progress
 from medfloor.measures.result import Result
 from medfloor.measures.sample import Sample, Source, Table, Unit, column, frame_of, take
+from medfloor.measures.settled import in_our_names, without_taken_back
 from medfloor.measures.yardstick import Yardstick, beside
 from medfloor.words import Phrase
 
@@ -103,6 +104,10 @@ def reimbursement(
     `pearson_chi2` for tables of rows that count once; `of` names what was tested. `yardsticks` are published values to
     compare statistics with (see `beside`). Rows that lack a value are left out of the part that needs it, and counted.
 
+    Settlements as `medfloor settle` writes them, under our names or the national platform's, are understood as they
+    are: pay_total is reimbursed and own_total is oop. A settlement that was taken back is left out with the row that
+    takes it back, and counted.
+
     Raises UsageError: bad_edges, bad_choice, bad_probability, nothing_to_measure, no_such_part, no_such_group;
     InputError: not_yes_no, no_costs and what `take` raises.
 
@@ -113,7 +118,7 @@ def reimbursement(
     >>> found.value("reimbursement_band", band="50-75%").__round__(4), found.special["no_cost"]
     (0.3333, 1)
     """
-    frame = frame_of(table)
+    frame, taken_back = _cases(frame_of(table), columns, [by] if isinstance(by, str) else by or ())
     bands = Bands.of(edges, closed), Bands.of(income_edges, closed)
     shares = _percentiles(percentiles)
     taking = {"unit": unit, "by": by, "design": design}
@@ -129,6 +134,7 @@ def reimbursement(
         frames += [rows, *beside(rows, yardsticks or {}, LABELS, block.sample.design.level)]
         tests += block.tests()
         special |= block.special
+    special |= taken_back
     sample = blocks[0].sample
     rows = pl.concat([*frames, rows_of(tests, LABELS)])
     return Result(
@@ -165,6 +171,22 @@ class _Block:
             for name, codes in self.tables:
                 for test in independence(self.sample, grouping.code, codes, {"of": name}):
                     yield grouping.name, test
+
+
+def _cases(frame: pl.DataFrame, columns: Columns, by: Sequence[str]) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Read settlements as they are: by our names, without what was taken back; other tables stay as they are."""
+    asked = (getattr(columns, name) for name in Columns.__dataclass_fields__)
+    frame = in_our_names(frame, {one for one in (*asked, *by) if isinstance(one, str)})
+    settled = {"pay_total": "reimbursed", "own_total": "oop"}
+    if not {"reimbursed", "oop"} & set(frame.columns):
+        frame = frame.rename({one: ours for one, ours in settled.items() if one in frame.columns})
+    paid = [one for one in (columns.reimbursed, columns.oop) if isinstance(one, str) and one in frame.columns]
+    if not isinstance(columns.total, str) or columns.total not in frame.columns or not paid:
+        return frame, {}
+    frame, pairs = without_taken_back(frame, total=columns.total, paid=paid[:1])
+    if not frame.height:
+        raise InputError("no_costs", f"all {pairs:,} settlements were taken back; there is no cost to pay back")
+    return frame, {"taken_back": pairs} if pairs else {}
 
 
 def _percentiles(given: Sequence[float]) -> tuple[float, ...]:

@@ -73,7 +73,7 @@ def resources(
     design = Design(method="none") if design is None else design
     frame = frame_of(table)
     sample = take(frame, {"resource": resource, "people": people, "area": area}, by=by, design=design)
-    _check(sample)
+    _check(sample, {"resource": _told(resource, "resource"), "people": _told(people, "people"), "area": str(area)})
     scales = ["people"] if area is None else ["people", "area"]
     sample = sample.noting(**_special(sample, scales))
     frames = [evaluate(sample, _estimator(scales, norm, per), labels=_LABELS, against=against, progress=progress)]
@@ -103,11 +103,15 @@ def resources(
     )
 
 
-def _check(sample: Sample) -> None:
-    for name, values in sample.columns.items():
+def _check(sample: Sample, names: dict[str, str]) -> None:
+    for key, values in sample.columns.items():
+        name = f"column {names[key]}"
         if (values < 0).any():
+            at = int(np.argmax(values < 0))
+            row = at if sample.kept is None else int(np.flatnonzero(sample.kept)[at])
             raise InputError(
-                "negative_value", f"{name} is {values.min():g} in a row; amounts are zero or above. Correct the row"
+                "negative_value",
+                f"{name} is {values[at]:g} in row {row + 1}; amounts are zero or above. Correct the row",
             )
         if not (values * (sample.weight > 0) > 0).any():
             raise InputError(

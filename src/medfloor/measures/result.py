@@ -315,14 +315,14 @@ def label_of(column: str, value: object, lang: str) -> str:
     if value is None:
         return say("result.all", lang) if column == "group" else ""
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     if column == "group" and value == MISSING_GROUP:
         return say("result.missing", lang)
-    if column in ("group", "against") and knows(f"residence.{value}", lang):
+    if column in ("group", "against", "place") and knows(f"residence.{value}", lang):
         return say(f"residence.{value}", lang)
     if column == "tier" and "+" in str(value):
         return " + ".join(name_of("tier", one, lang) for one in str(value).split("+"))
-    section = {"by": "column", "of": "statistic"}.get(column, column)
+    section = {"by": "column", "between": "column", "of": "statistic"}.get(column, column)
     return name_of(section, str(value), lang)
 
 
@@ -331,19 +331,27 @@ def figure_text(value: float | None, kind: str, column: str = "estimate") -> str
 
     >>> figure_text(0.27821, "proportion"), figure_text(1234.5, "amount"), figure_text(-0.0312, "index")
     ('27.82 %', '1,234.50', '-0.0312')
+    >>> figure_text(-1e-17, "index"), figure_text(-1e-17, "percent")
+    ('0.0000', '0.00 %')
     """
     if value is None or math.isnan(value):
         return "-"
-    if column in ("n", "weighted_n") or kind == "count":
-        return f"{value:,.0f}"
     if column == "p":
         return "<0.0001" if value < 0.0001 else f"{value:.4f}"
+    if column in ("n", "weighted_n") or kind == "count":
+        return _without_minus_zero(f"{value:,.0f}")
     if column in ("df", "deff"):
         return f"{value:,.2f}"
     if kind in ("proportion", "percent"):
-        return f"{100 * value:,.2f} %"
+        return _without_minus_zero(f"{100 * value:,.2f} %")
     # Amounts below one are told to four decimals, or a standard error would come out as zero.
-    return f"{value:,.2f}" if kind == "amount" and not 0 < abs(value) < 1 else f"{value:,.4f}"
+    decimals = 2 if kind == "amount" and not 0 < abs(value) < 1 else 4
+    return _without_minus_zero(f"{value:,.{decimals}f}")
+
+
+def _without_minus_zero(text: str) -> str:
+    """Leave out the minus of a number that rounds to zero: -0.0000 tells a reader nothing but rounding."""
+    return text if any(letter in "123456789" for letter in text) else text.removeprefix("-")
 
 
 def _is(dtype: pl.DataType, name: str, value: object) -> pl.Expr:

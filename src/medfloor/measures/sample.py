@@ -26,6 +26,9 @@ Source: TypeAlias = str | pl.Expr
 """A column: its name, or a Polars expression over the table."""
 
 
+_LARGEST = 1e100
+"""Squares and products of larger numbers, and of weights that add up to less than its inverse, leave the doubles."""
+
 _MOST_GROUPS = 5_000
 """As many groups as China has counties, and some; a column with more is an identity."""
 
@@ -134,6 +137,9 @@ def take(
     needed = [*made.values(), *(one for one in (weight, people) if one is not None)]
     kept = _complete(needed)
     _check_weights(weight, people if positive_size else None, size)
+    # Amounts are divided by the size, ranks too: it must be above zero also where people are not counted.
+    if positive_size and people is None and "size" in made:
+        _check_weights(None, made["size"], columns["size"] or size)
     special = {"missing": 0 if kept is None else int((~kept).sum())}
 
     def cut(column: Array) -> Array:
@@ -145,6 +151,8 @@ def take(
     if not len(weights):
         raise InputError("no_rows", _no_rows(frame, columns))
     zero = len(weights) - int(np.count_nonzero(weights))
+    if 0 < float(weights.sum()) < 1 / _LARGEST:
+        raise InputError("no_weight", "the weights add up to next to nothing; multiply all of them by the same number")
     if zero == len(weights):
         raise InputError("no_weight", "every weight is zero; nobody is counted. Name another column of weights")
     if zero:
@@ -213,17 +221,16 @@ def number(frame: pl.DataFrame, source: Source, name: str) -> Array:
             "medfloor.intake.read_microdata, or cast it.",
         )
     values = series.cast(pl.Float64).to_numpy()
-    # A finite sum says at once that no value is missing or infinite.
-    if np.isfinite(np.sum(values)):
+    highest, lowest = np.fmax.reduce(values, initial=0.0), np.fmin.reduce(values, initial=0.0)
+    if highest <= _LARGEST and lowest >= -_LARGEST:
         return values
-    infinite = np.isinf(values)
-    if infinite.any():
-        raise InputError(
-            "infinite_value",
-            f"column {_told(source, name)} has an infinite value in row {int(np.argmax(infinite)) + 1}. "
-            "Make it missing, or leave the row out.",
-        )
-    return values
+    wrong = np.abs(values) > _LARGEST
+    row = int(np.argmax(wrong))
+    said = "an infinite value" if np.isinf(values[row]) else f"{values[row]:g}, too large to be squared,"
+    raise InputError(
+        "infinite_value",
+        f"column {_told(source, name)} has {said} in row {row + 1}. Make it missing, or leave the row out.",
+    )
 
 
 def column(frame: pl.DataFrame, source: Source, name: str) -> pl.Series:

@@ -12,6 +12,7 @@ import polars as pl
 from medfloor.errors import InputError, UsageError
 from medfloor.measures.influence import Array
 from medfloor.measures.sample import Source, Table, column, frame_of, number
+from medfloor.measures.settled import in_our_names
 from medfloor.words import Phrase
 
 Unknown = Literal["refuse", "leave_out"]
@@ -46,7 +47,8 @@ def stages_of(
 ) -> Stages:
     """Sum up settlements by household, tier by tier.
 
-    `settlements` has person_id, total and the columns `pay_<tier>` (what `medfloor settle` writes, or its result);
+    `settlements` has person_id, total and the columns `pay_<tier>` (what `medfloor settle` writes, or its result; the
+    national platform's names are understood too);
     `people` says by person_id and household_id who lives where (not needed where settlements have household_id). The
     tiers are taken in the order of their columns, or in that of `tiers`, which may leave some out and join some
     ("assistance+tilt"). Rows that take a claim back have negative amounts and so cancel it. `year` keeps one benefit
@@ -63,7 +65,7 @@ def stages_of(
     [(120.0, 60.0, 60.0), (0.0, 0.0, 0.0)]
     """
     frame = frame_of(households)
-    claims = _of_year(frame_of(getattr(settlements, "settlements", settlements)), year)
+    claims = _of_year(in_our_names(frame_of(getattr(settlements, "settlements", settlements))), year)
     asked = _tiers(claims, tiers)
     if tiers is None:
         _check_parts(claims, asked)

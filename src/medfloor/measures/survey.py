@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from medfloor.measures.sample import Sample, Source, Table, Unit, column, frame_
 from medfloor.words import Phrase
 
 Deff = Literal["replacement", "population"]
-Interval = Literal["logit", "wilson", "beta"]
+Interval = Literal["logit", "wilson", "beta", "wald", "arcsine"]
 Rule = Literal["inverse", "midpoint"]
 Variables: TypeAlias = Source | Sequence[Source]
 
@@ -160,9 +160,11 @@ def proportion(
 
     `interval`: "logit", the default, is symmetric on the logit scale (R survey's svyciprop(method="logit"), Stata);
     "beta" is Korn and Graubard's (1998) of Clopper and Pearson with the effective sample size p (1 - p) / se^2, times
-    (t of n - 1 over t of df)^2, as R's method="beta"; "wilson" is Wilson's score interval of the same effective size.
-    For a share of 0 or 1 the logit has none (null); the others take the number of rows as effective size, as the
-    standards of the US National Center for Health Statistics do (Parker et al. 2017).
+    (t of n - 1 over t of df)^2, as R's method="beta"; "wilson" is Wilson's score interval of the same effective size;
+    "wald" is Student's t around the share (R's method="mean"), which may leave 0 and 1; "arcsine" the same around the
+    arcsine of its root (method="asin"). For a share of 0 or 1 logit, wald and arcsine have none (null); the others take
+    the number of rows as effective size, as the standards of the US National Center for Health Statistics do (Parker et
+    al. 2017).
 
     Raises also UsageError: many_categories, no_such_category, bad_choice.
 
@@ -170,8 +172,8 @@ def proportion(
     >>> found.estimate, [round(one, 3) for one in found.interval]
     (0.75, [0.131, 0.984])
     """
-    if interval not in (None, "logit", "wilson", "beta"):
-        raise UsageError("bad_choice", f"there is no interval {interval!r}; use logit, wilson or beta")
+    if interval not in (None, *get_args(Interval)):
+        raise UsageError("bad_choice", f"there is no interval {interval!r}; use {', '.join(get_args(Interval))}")
     asked = _Asked(by, against, design, unit, size, deff, progress)
     frame = frame_of(table)
     name = next(iter(_named(value)))
@@ -449,6 +451,8 @@ def _ends(row: Mapping[str, Any], interval: Interval, level: float) -> tuple[flo
     t = float(stdtrit(df, upper))
     if 0 < share < 1 and error == 0:
         return share, share
+    if interval in ("wald", "arcsine"):
+        return _around(share, t * error, interval)
     effective = share * (1 - share) / error**2 if 0 < share < 1 else float(n)
     effective *= (float(stdtrit(n - 1, upper)) / t) ** 2
     if interval == "beta":
@@ -460,6 +464,16 @@ def _ends(row: Mapping[str, Any], interval: Interval, level: float) -> tuple[flo
     centre = (share + slack / 2) / (1 + slack)
     half = t / (1 + slack) * math.sqrt(share * (1 - share) / effective + slack / (4 * effective))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _around(share: float, half: float, interval: Interval) -> tuple[float | None, float | None]:
+    if not 0 < share < 1:
+        return None, None
+    if interval == "wald":
+        return share - half, share + half
+    # The slope of the arcsine of the root is 1 / (2 sqrt(p (1 - p))); beyond 0 and a right angle there are no shares.
+    middle, half = math.asin(math.sqrt(share)), half / (2 * math.sqrt(share * (1 - share)))
+    return math.sin(max(middle - half, 0.0)) ** 2, math.sin(min(middle + half, math.pi / 2)) ** 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,6 +42,8 @@ Named = Literal["catastrophic", "impoverishing", "concentration", "inequality"]
 Measure: TypeAlias = Callable[..., Result]
 """A function of this room: it takes a table, and by, against and design."""
 
+_NOTES = (Phrase("by_tier.observed"), Phrase("by_tier.ours"))
+
 PER = 10_000.0
 """Changes are also told for so many yuan paid."""
 
@@ -74,7 +76,9 @@ def by_tier(
     `of` is "catastrophic" (options definition, thresholds, sign, who, europe, sdg, columns, beyond, rank_weighted),
     "impoverishing" (line, sign, near, columns, floor_net, ranked, bandwidth), "concentration" (of spending over
     consumption a head; columns), "inequality" (Gini index of consumption a head less spending; columns), or any
-    function of this room with its options, which then finds the columns oop and net (consumption less oop).
+    function of this room with its options, which then finds the columns oop and net (consumption less oop); its
+    change_per_10000 then has no standard error. It sees the stages below each other, so that a line which it takes
+    from the sample would be that of all stages together: give it a fixed one.
 
     Rows are labelled with the `tier` after which they hold ("before": none). `step_change` is the change of the
     statistic named in `of` from the stage before, `cumulative_change` from before insurance, both with the error
@@ -96,7 +100,7 @@ def by_tier(
     """
     stages = stages_of(households, settlements, people=people, tiers=tiers, besides=besides, year=year, unknown=unknown)
     if not isinstance(of, str):
-        if by is not None or against is not None:
+        if by or against is not None:
             raise UsageError("no_such_option", "by and against are not there for a measure given as a function")
         common = {"unit": unit} if unit is not None else {}
         return _any_measure(stages, of, design, {**options, **common, "progress": progress})
@@ -126,7 +130,7 @@ def by_tier(
         sign=plan.sign,
         level=sample.design.level,
         special=sample.special,
-        notes=(Phrase("by_tier.observed"), *plan.notes, *stages.notes),
+        notes=(*_NOTES, *plan.notes, *stages.notes),
     )
 
 
@@ -187,6 +191,7 @@ def _catastrophic(
 ) -> _Plan:
     if definition not in DEFINITIONS:
         raise UsageError("no_such_definition", f"there is no definition {definition!r}; use {', '.join(DEFINITIONS)}")
+    _check_sign(sign, (">", ">="), "threshold")
     standard = STANDARDS[definition]
     at = thresholds_of(standard.thresholds if thresholds is None else thresholds)
     rules = Rules(who or WhoRule(), europe or EuropeRule(), sdg or SocietalLine.of(2017))
@@ -239,6 +244,7 @@ def _impoverishing(
 ) -> _Plan:
     if line is None:
         raise UsageError("no_line", "impoverishment needs a poverty line; give line, what one person needs")
+    _check_sign(sign, ("<", "<="), "poverty line")
     lines = lines_of(line, drawn.stages.frame)
     needs = {"consumption": columns.consumption, "size": columns.size}
     needs |= {f"line_{place}": one for place, one in enumerate(lines) if isinstance(one, str)}
@@ -324,6 +330,11 @@ def _check_options(of: str, options: Mapping[str, object]) -> None:
         raise UsageError("no_such_option", f"{of} by tier has no option {wrong[0]!r}; it has {', '.join(known)}")
 
 
+def _check_sign(sign: str | None, known: tuple[str, ...], what: str) -> None:
+    if sign is not None and sign not in known:
+        raise UsageError("bad_sign", f"the sign of a {what} is {' or '.join(known)}, not {sign!r}")
+
+
 def _staged(plan: _Plan, names: Sequence[str]) -> Estimator:
     """Make one estimator of all stages, so that changes are estimated on the same rows."""
 
@@ -392,19 +403,25 @@ def _any_measure(stages: Stages, of: Measure, design: Design | None, options: di
         # A household at two stages is one household: the cluster says so, and changes are paired.
         design = replace(design, psu="household_id")
     names = stages.names
-    found = of(_stacked(stages, range(len(names))), by="tier", against=BEFORE, design=design, **options)
+    stacked = _stacked(stages, range(len(names)))
+    found = of(stacked, by="tier", against=BEFORE, design=design, **options)
     group = {name: place for place, name in enumerate(names)}
     rows = found.rows.filter(pl.col("by") == "tier")
     levels = rows.filter(pl.col("against").is_null())
     changes = [_relabelled(rows.filter(pl.col("against").is_not_null()), "cumulative_change")]
     for place in range(1, len(names)):
-        pair = of(_stacked(stages, [place - 1, place]), by="tier", against=names[place - 1], design=design, **options)
-        changes.append(_relabelled(pair.rows.filter(pl.col("against") == names[place - 1]), "step_change"))
+        # All stages stand there each time: what a measure takes from the whole (a line) is then the same for each.
+        pair = of(stacked, by="tier", against=names[place - 1], design=design, **options)
+        step = pl.col("against") == names[place - 1], pl.col("group") == names[place]
+        changes.append(_relabelled(pair.rows.filter(*step), "step_change"))
     # Each household stands in the differences twice, once a stage.
     halved = pl.concat(changes).with_columns(pl.col("n") // 2, pl.col("weighted_n") / 2)
     levels = levels.with_columns(pl.lit(None, pl.String).alias("of"))
     columns = ["statistic", "of", *(name for name in levels.columns if name not in ("statistic", "of"))]
-    together = pl.concat([levels.select(columns), halved.select(columns)])
+    paid = _paid(stages, of, design, options)
+    prices = _per_paid(halved, paid)
+    paid = paid.with_columns(pl.lit(None, halved.schema[name]).alias(name) for name in columns if name not in paid)
+    together = pl.concat([one.select(columns) for one in (levels, halved, prices, paid)])
     together = (
         together.with_columns(pl.col("group").alias("tier"), pl.col("group").replace_strict(group).alias("_place"))
         .sort(pl.col("of").is_not_null(), "_place", maintain_order=True)
@@ -419,8 +436,47 @@ def _any_measure(stages: Stages, of: Measure, design: Design | None, options: di
         rows=together.select([*columns[:first], "tier", *columns[first:]]),
         definition=_definition(found.definition, stages),
         special={**found.special, **stages.counts},
-        notes=(Phrase("by_tier.observed"), Phrase("by_tier.special_stages"), *found.notes, *stages.notes),
+        notes=(
+            Phrase("by_tier.observed"),
+            Phrase("by_tier.ours"),
+            Phrase("by_tier.special_stages"),
+            *found.notes,
+            *stages.notes,
+        ),
         curves={},
+    )
+
+
+def _paid(stages: Stages, of: Measure, design: Design, options: Mapping[str, Any]) -> pl.DataFrame:
+    """Estimate what each tier pays, on average for each of those that the measure counts."""
+    standard = inspect.signature(of).parameters.get("unit")
+    unit = options.get("unit") or (standard.default if standard is not None else None)
+    sample = _Drawn(stages, unit, None, design).take({}, options.get("size", "size"), "household")
+    paid = {name: sample[f"paid_{place}"] for place, name in enumerate(stages.names) if place}
+    a_head = {name: one / sample["size"] for name, one in paid.items()} if sample.unit == "person" else paid
+
+    def bind(columns: Mapping[str, Array]) -> Bound:
+        def bound(weight: Array) -> Iterator[Statistic]:
+            for name in stages.names[1:]:
+                yield Statistic("paid", mean(weight, columns[f"mean:{name}"]), "amount", {"tier": name})
+
+        return bound
+
+    rows = evaluate(
+        sample.also(**{f"mean:{name}": one for name, one in a_head.items()}), bind, labels={"tier": pl.String()}
+    )
+    return rows.with_columns(pl.col("tier").alias("group"))
+
+
+def _per_paid(changes: pl.DataFrame, paid: pl.DataFrame) -> pl.DataFrame:
+    """Put the change of each step to what its tier pays; the function tells no covariance, so there is no error."""
+    price = pl.col("group").replace_strict(dict(paid.select("group", "estimate").iter_rows()), return_dtype=pl.Float64)
+    unknown = [pl.lit(None, pl.Float64).alias(name) for name in ("se", "low", "high", "p", "df", "deff")]
+    return changes.filter(statistic="step_change").with_columns(
+        pl.lit("change_per_10000").alias("statistic"),
+        pl.lit("index").alias("kind"),
+        pl.when(price > 0).then(PER * pl.col("estimate") / price).alias("estimate"),
+        *unknown,
     )
 
 

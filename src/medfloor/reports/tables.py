@@ -291,3 +291,6 @@ _WRITERS: dict[str, Callable[[Result, str], bytes]] = {
     ".parquet": _parquet,
     ".json": _json,
 }
+
+FORMATS = tuple(_WRITERS)
+"""What `write_table` writes, by the ending of the file's name."""

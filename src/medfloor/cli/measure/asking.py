@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,11 @@ _ANSWER = [
     click.option("--figure", "figure", type=click.Path(), help="Also draw it: .svg, .png, .pdf or .json (Vega-Lite)."),
     click.option("--figure-kind", metavar="KIND", help="Which figure; default: what fits. A wrong one lists them."),
     click.option(
+        "--figure-statistic",
+        metavar="NAME",
+        help="Which statistic it shows, as --format csv names it; default: the first.",
+    ),
+    click.option(
         "--rejects", type=click.Path(), help="Where unreadable rows go; default: TABLE.rejects.csv, if there are any."
     ),
     click.option(
@@ -147,10 +152,10 @@ def read(
 
     `numbers`, `labels` and `required` are the contract's names (or the user's own, for columns named by options).
     """
-    from medfloor.intake import check_outputs, read_microdata
+    from medfloor.intake import read_microdata
     from medfloor.measures import Design
 
-    check_outputs([asked["rejects"]], [asked["table"]])
+    check_places(asked)
     named = {field: asked[field] for field in _DESIGN}
     weights = _replicate_names(asked)
     design_numbers = [named[name] or _DESIGN[name] for name in ("weight", "fpc", "fpc2")]
@@ -160,8 +165,10 @@ def read(
         mapping=asked["mapping"],
         numbers=_once([*numbers, *design_numbers, *weights]),
         labels=_once([*labels, *asked["by"], *design_labels]),
-        required=_once([*required, *asked["by"], *(name for name in named.values() if name)]),
+        required=_once([*required, *asked["by"], *(name for name in named.values() if name), *weights]),
     )
+    if micro.rejects.height and not micro.accepted.height:
+        raise _all_refused(micro)
     if asked["no_design"]:
         found: dict[str, Any] = {}
     else:
@@ -196,14 +203,18 @@ def answer(ctx: click.Context, asked: Asked, *results: Result, figure: FigureKin
     rejects = asked.micro.rejects
     if rejects.height:
         from medfloor.intake import write_table
+        from medfloor.words import say as say_words
 
-        place = options["rejects"] or f"{Path(options['table']).with_suffix('')}.rejects.csv"
+        place = options["rejects"] or _rejects_of(options["table"])
         write_table(rejects, place)
-        click.echo(
-            f"{rejects.height:,} of {asked.micro.rows_in:,} rows could not be read and were left out; they are in "
-            f"{place}",
-            err=True,
+        told = say_words(
+            "asking.rejected",
+            options["lang"],
+            rejected=f"{rejects.height:,}",
+            rows=f"{asked.micro.rows_in:,}",
+            place=place,
         )
+        click.echo(told, err=True)
         ctx.exit(1)
 
 
@@ -226,25 +237,69 @@ def say(options: dict[str, Any], *results: Result, figure: FigureKind | None = N
             for place, result in zip(_places(options["out"], len(results)), results, strict=True):
                 write_table(result, place, options["lang"])
         if options["figure"]:
-            write_figure(results[0], options["figure"], options["lang"], kind=options["figure_kind"] or figure)
+            kind = options["figure_kind"] or figure
+            write_figure(
+                results[0], options["figure"], options["lang"], kind=kind, statistic=options["figure_statistic"]
+            )
+
+
+def check_places(asked: dict[str, Any]) -> None:
+    """Refuse, before any work is done, files to write that would replace an input or each other, or cannot be written.
+
+    Raises OutputError: would_replace_input, same_output, cannot_write; UsageError unknown_format.
+    """
+    from medfloor.errors import UsageError
+    from medfloor.intake import check_outputs
+
+    if asked["out"] or asked["figure"]:
+        from medfloor.reports import FIGURE_FORMATS, TABLE_FORMATS
+
+        for place, formats in ((asked["out"], TABLE_FORMATS), (asked["figure"], FIGURE_FORMATS)):
+            if place and Path(place).suffix.lower() not in formats:
+                raise UsageError("unknown_format", f"{place} ends in none of {', '.join(formats)}. Rename it.")
+    inputs = [asked.get(name) for name in ("table", "settlements", "people", "supply")]
+    inputs += [one for name in ("mapping", "map_supply") for one in asked.get(name, ()) if isinstance(one, str)]
+    check_outputs([asked["rejects"]], inputs)
+    written = [*(_places(asked["out"], _MOST_RESULTS) if asked["out"] else []), asked["figure"]]
+    rejects = asked["rejects"] or (_rejects_of(asked["table"]) if asked["table"] else None)
+    # Where the table is not there, its reader says so better than its folder.
+    known = rejects if rejects and Path(rejects).parent.is_dir() else None
+    check_outputs([known, *written], inputs, any_format=True)
 
 
 def progress_bar(label: str) -> Callable[[int, int], None] | None:
-    """Show progress on a terminal, and nothing elsewhere."""
+    """Show progress on a terminal, and nothing elsewhere. `label` is a name in the catalogue's section asking."""
     if not sys.stderr.isatty():
         return None
+    from medfloor.words import say as say_words
+
+    ctx = click.get_current_context()
+    text = say_words(f"asking.{label}", ctx.params.get("lang", "en"))
     bar: Any = None
+
+    def close() -> None:
+        nonlocal bar
+        if bar is not None:
+            bar.__exit__(None, None, None)
+        bar = None
 
     def show(done: int, whole: int) -> None:
         nonlocal bar
         if bar is None or done == 1:
-            bar = click.progressbar(length=whole, label=label, file=sys.stderr)
+            bar = click.progressbar(length=whole, label=text, file=sys.stderr)
             bar.__enter__()
         bar.update(1)
         if done == whole:
-            bar.__exit__(None, None, None)
+            close()
 
+    # The bar hides the cursor, which must come back also when the work is interrupted.
+    ctx.call_on_close(close)
     return show
+
+
+def given_among(ctx: click.Context, names: Iterable[str]) -> list[str]:
+    """Name the options among these that the user has given, and not left at what they are."""
+    return [name for name in names if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE]
 
 
 def percents(text: str | None) -> list[float] | None:
@@ -267,15 +322,42 @@ def percents(text: str | None) -> list[float] | None:
     return found
 
 
+def _all_refused(micro: Microdata) -> Exception:
+    from medfloor.errors import InputError
+
+    return InputError(
+        "no_rows",
+        f"all {micro.rows_in:,} rows were refused, the first because {micro.rejects['detail'][0]}. Name another "
+        "column, or mend the file",
+    )
+
+
+_MOST_RESULTS = 9
+"""As many results as one command gives at the most, and some."""
+
+
 def _places(out: str, number: int) -> list[str]:
     """Give a file to each of several results: the second goes to name.2.csv."""
     path = Path(out)
     return [out, *(str(path.with_suffix(f".{place}{path.suffix}")) for place in range(2, number + 1))]
 
 
+def _rejects_of(table: str) -> str:
+    return f"{Path(table).with_suffix('')}.rejects.csv"
+
+
 def _replicate_names(asked: dict[str, Any]) -> list[str]:
+    """Name the columns of replicate weights, so that they are read as numbers; a typed file's are numbers already."""
     text = asked["replicate_weights"]
-    return text.split(",") if text and "," in text else []
+    if not text:
+        return []
+    if "," in text:
+        return [name.strip() for name in text.split(",") if name.strip()]
+    if Path(asked["table"]).suffix.lower() != ".csv":
+        return []
+    from medfloor.intake import scan_table
+
+    return [name for name in scan_table(asked["table"], "survey").names if name.startswith(text)]
 
 
 def _expand(names: Sequence[str], asked: dict[str, Any], columns: Sequence[str]) -> tuple[str, ...]:

@@ -50,8 +50,9 @@ _SHOWN = {
 def command(ctx: click.Context, /, **asked: Any) -> None:
     """Measure what each tier of compensation takes off the burden of cases: burden reduction, relative risk, safe zone.
 
-    TABLE has one row a case (a claim, a stay): the cost, and what each tier paid, as `medfloor settle` writes them.
-    Cases without cost are counted and left out. The definitions are this project's own; the answer states them.
+    TABLE has one row a case (a claim, a stay): the cost, and what each tier paid, as `medfloor settle` writes them
+    (under our names or the national platform's). Cases without cost are counted and left out, and so are settlements
+    that were taken back. The definitions are this project's own; the answer states them.
 
     \b
     Examples:
@@ -59,13 +60,15 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
       medfloor measure burden settlements.csv --reference income --risk-cut 0.4 --by disease
       medfloor measure burden stays.csv --total bill --oop paid --reference 20000 --show cross
     """
+    from medfloor.cli.measure.platform import in_our_names
     from medfloor.measures.burden import burden
 
     reference, column = _reference(asked["reference"])
     tiers = asked["tiers"].split(",") if asked["tiers"] else None
     needed = [asked["total"], *(tiers or []), *([asked["oop"]] if asked["oop"] else []), *([column] if column else [])]
+    asked["mapping"] = in_our_names(asked["table"], asked["mapping"], [*needed, *asked["by"]])
     payments = [] if tiers else _payments(asked["table"], asked["mapping"])
-    given = read(asked, numbers=[*needed, *payments, "size"], required=needed)
+    given = read(asked, numbers=[*needed, *payments, "size"], labels=["person_id"], required=needed)
     shares = percents(asked["safe"]) or [0.8]
     result = burden(
         given.micro.accepted,

@@ -30,10 +30,11 @@ _NEEDS = {
 @click.option(
     "--of",
     "what",
-    type=click.Choice(["catastrophic", "impoverishing", "concentration", "inequality"]),
+    type=click.Choice(["catastrophic", "impoverishing", "concentration", "inequality", "poverty", "progressivity"]),
     default="catastrophic",
     show_default=True,
-    help="What is measured; concentration: of own spending; inequality: Gini index of consumption less spending.",
+    help="What is measured; concentration: of own spending; inequality: Gini index of consumption less spending; "
+    "poverty: in consumption less spending; progressivity: of own spending, over consumption.",
 )
 @click.option(
     "--tiers", metavar="TIER,...", help="Tiers in their order; a+b joins two. Default: all, in the order of columns."
@@ -54,7 +55,11 @@ _NEEDS = {
 )
 @click.option("--thresholds", metavar="Z,...", help="catastrophic: such as 10%,25%; default: the definition's own.")
 @click.option(
-    "--line", "lines", multiple=True, metavar="LINE", help="impoverishing: 2995, a column, median:0.6, cn-2010@2018."
+    "--line",
+    "lines",
+    multiple=True,
+    metavar="LINE",
+    help="impoverishing: 2995, a column, median:0.6, cn-2010@2018. poverty: one fixed line.",
 )
 @click.option("--sign", type=click.Choice([">", ">=", "<", "<="]), help="Does exactly the threshold (line) count?")
 @click.option("--ppp", type=float, help="Lines in dollars, and sdg: currency units for one international dollar.")
@@ -86,13 +91,12 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     result = by_tier(
         given.micro.accepted,
         _settlements(asked["settlements"]),
-        of=asked["what"],
+        **_of(asked["what"], options),
         people=_people(asked["people"]) if asked["people"] else None,
         tiers=asked["tiers"].split(",") if asked["tiers"] else None,
         besides=asked["besides"],
         year=asked["year"],
         unknown=asked["unknown"],
-        **options,
         **given.common,
         progress=progress_bar("replicates"),
     )
@@ -117,24 +121,49 @@ def _options(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return options, columns
 
 
-def _settlements(path: str) -> Any:
-    from medfloor.intake import scan_table
+def _of(what: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Give the measure with its options; two are functions of the room, which find own spending and what it leaves."""
+    from functools import partial
 
-    names = scan_table(path, "settlements").names
+    from medfloor.errors import UsageError
+    from medfloor.measures import poverty, progressivity
+    from medfloor.measures.lines import Line
+
+    known = {"poverty": ("line", "sign"), "progressivity": ()}
+    if what not in known:
+        return {"of": what, **options}
+    wrong = [name for name in options if name not in known[what]]
+    if wrong:
+        raise UsageError("no_such_option", f"{what} by tier takes no --{wrong[0]}")
+    if what == "progressivity":
+        return {"of": progressivity}
+    lines = options.get("line", ())
+    if len(lines) != 1 or not isinstance(lines[0], (Line, str)):
+        raise UsageError("no_line", "poverty by tier needs one fixed line: --line, such as 2995 or cn-2010@2018")
+    return {"of": partial(poverty, of="net"), **options, "line": lines[0]}
+
+
+def _settlements(path: str) -> Any:
+    from medfloor.cli.measure.platform import in_our_names
+    from medfloor.intake import scan_table
+    from medfloor.intake.mapping import read_mapping
+
+    mapping = in_our_names(path, ())
+    names = [*scan_table(path, "settlements").names, *(link.ours for link in read_mapping(list(mapping)).values())]
     amounts = ["total", *(name for name in names if name.startswith("pay_"))]
-    return _whole(path, amounts, ["person_id", "household_id", "benefit_year"], ["total"])
+    return _whole(path, amounts, ["person_id", "household_id", "benefit_year"], ["total"], mapping)
 
 
 def _people(path: str) -> Any:
     return _whole(path, [], ["person_id", "household_id"], ["person_id", "household_id"])
 
 
-def _whole(path: str, numbers: list[str], labels: list[str], required: list[str]) -> Any:
+def _whole(path: str, numbers: list[str], labels: list[str], required: list[str], mapping: tuple[str, ...] = ()) -> Any:
     """Read a table of which every row must be readable: sums over a part of it would be wrong."""
     from medfloor.errors import InputError
     from medfloor.intake import read_microdata
 
-    micro = read_microdata(path, numbers=numbers, labels=labels, required=required)
+    micro = read_microdata(path, mapping=mapping, numbers=numbers, labels=labels, required=required)
     if micro.rejects.height:
         raise InputError(
             "bad_rows",

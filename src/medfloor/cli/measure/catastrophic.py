@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from medfloor.cli.measure.asking import answer, asks_for_a_table, percents, progress_bar, read
+from medfloor.cli.measure.asking import answer, asks_for_a_table, given_among, percents, progress_bar, read
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +35,18 @@ from medfloor.cli.measure.asking import answer, asks_for_a_table, percents, prog
     default=1.0,
     show_default=True,
     help="Ratio of households without capacity, in the overshoot.",
+)
+@click.option(
+    "--impoverishment",
+    is_flag=True,
+    help="who, europe, sdg: also who is poor before and after paying, by the definition's own line, and at risk.",
+)
+@click.option(
+    "--near",
+    type=float,
+    default=1.2,
+    show_default=True,
+    help="At risk: after payments below this multiple of the line.",
 )
 @click.option("--band", metavar="LOW-HIGH", help="Percentiles of the reference band: 45-55 (who), 25-35 (europe).")
 @click.option("--band-ends/--no-band-ends", default=None, help="Do households at the band's ends belong to it?")
@@ -68,6 +80,7 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     from medfloor.measures.catastrophic import catastrophic
     from medfloor.measures.definitions import compare_definitions
 
+    _check(ctx, asked)
     needs = {
         "nonfood": ["food"],
         "who": ["food", "size"],
@@ -99,11 +112,40 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         quantiles=asked["quantiles"] or 0,
         rank_by=asked["rank_by"],
         beyond=asked["beyond"],
+        impoverishment=asked["impoverishment"],
+        near=asked["near"],
         **rules,
         **given.common,
         progress=progress,
     )
     answer(ctx, given, result, figure="quantiles" if asked["quantiles"] else None)
+
+
+_BELONGS = {
+    "band": ("who", "europe"),
+    "band_ends": ("who", "europe"),
+    "unweighted_band": ("who", "europe"),
+    "no_min_rule": ("who",),
+    "exponent": ("who",),
+    "base": ("sdg",),
+    "ppp": ("sdg",),
+    "days": ("sdg",),
+    "impoverishment": ("who", "europe", "sdg"),
+}
+"""The definitions that an option is for; for others it would say nothing."""
+
+_ONE_DEFINITION = ("definition", "thresholds", "sign", "quantiles", "rank_by", "beyond", "impoverishment", "near")
+
+
+def _check(ctx: click.Context, asked: dict[str, Any]) -> None:
+    """Refuse options that another definition would take no notice of."""
+    if asked["compare_definitions"]:
+        for name in given_among(ctx, _ONE_DEFINITION):
+            ctx.fail(f"--{name.replace('_', '-')} does not go with --compare-definitions: each keeps its own standard")
+        return
+    for name in given_among(ctx, _BELONGS):
+        if asked["definition"] not in _BELONGS[name]:
+            ctx.fail(f"--{name.replace('_', '-')} is for --definition {' or '.join(_BELONGS[name])} only")
 
 
 def _band(text: str | None) -> tuple[float, float] | None:

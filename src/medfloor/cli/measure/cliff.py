@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from medfloor.cli.measure.asking import Asked, answer, asks_for_a_table, percents, progress_bar, read, say
+from medfloor.cli.measure.asking import Asked, answer, asks_for_a_table, check_places, percents, progress_bar, read, say
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,7 +60,7 @@ from medfloor.cli.measure.asking import Asked, answer, asks_for_a_table, percent
 @click.argument("table", required=False, type=click.Path())
 @click.pass_context
 def command(ctx: click.Context, /, **asked: Any) -> None:
-    """Measure the cliff at a status line (断崖效应).
+    """Measure the cliff at a status line (悬崖效应).
 
     Four questions. With --cutoff: how far does an outcome jump at a line in a running variable (regression
     discontinuity)? With --cutoff and --notch: over how much further income is one worse off than just inside the line?
@@ -165,4 +165,5 @@ def _arithmetic(ctx: click.Context, asked: dict[str, Any]) -> None:
     rates = percents(asked["rates"]) or []
     if len(rates) != 2 or asked["cost"] is None:
         raise click.UsageError("--rates takes two rates and needs --cost: --rates 90%,65% --cost 10000.", ctx)
+    check_places(asked)
     say(asked, arithmetic_cliff(rate_in=rates[0], rate_out=rates[1], cost=asked["cost"]))

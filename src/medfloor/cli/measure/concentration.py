@@ -48,10 +48,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--errors",
-    type=click.Choice(["influence", "convenient", "delta", "kwv"]),
+    type=click.Choice(["influence", "convenient", "delta", "kwv", "convenient_design", "delta_design"]),
     default="influence",
     show_default=True,
-    help="Errors as older programs print them do not see the design.",
+    help="All but influence are what older programs print: convenient_design is conindex with svy, the others do not "
+    "see the design.",
 )
 @click.option(
     "--dominance",

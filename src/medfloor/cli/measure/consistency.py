@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from medfloor.cli.measure.asking import Asked, answer, asks_for_a_table, say
+from medfloor.cli.measure.asking import Asked, answer, asks_for_a_table, check_places, say
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,7 +27,8 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     """Ask whether a printed percentage can be k of n, and which k make it. Ends with 1 if one cannot.
 
     TABLE has the columns percent and n, one row a printed percentage, and optionally label, and part_of: the label of
-    the row that this row is a part of, so that the total is asked too.
+    the row that this row is a part of, so that the total is asked too. A row that lacks percent or n is left out and
+    counted.
 
     \b
     Examples:
@@ -41,15 +42,15 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     one = asked["percent"] is not None or asked["n"] is not None
     if one == (asked["table"] is not None) or (one and None in (asked["percent"], asked["n"])):
         raise UsageError("nothing_to_check", "give a TABLE with columns percent and n, or both --percent P and --of N")
+    check_places(asked)
     if one:
         asks = {"percent": [asked["percent"]], "n": [asked["n"]]}
         result = consistency(asks, decimals=asked["decimals"], rounding=asked["rounding"])
         say(asked, result)
     else:
-        from medfloor.intake import check_outputs, read_microdata
+        from medfloor.intake import read_microdata
         from medfloor.measures import Design
 
-        check_outputs([asked["rejects"]], [asked["table"]])
         micro = read_microdata(
             asked["table"],
             mapping=asked["mapping"],

@@ -62,7 +62,8 @@ _CUTOFF = re.compile(r"^\s*([^<>=]+?)\s*(<=|>=|<|>)\s*([-+]?[\d.]+(?:[eE][-+]?\d
     "--inequality",
     "unequal",
     metavar="M,...|all",
-    help="Also inequality: gini, ge, atkinson, quintile_share_ratio, palma, p90p10, lorenz; or all of them.",
+    help="Also inequality: gini, ge, atkinson, quintile_share_ratio, quintile_sum_ratio, palma, p90p10, "
+    "lorenz; or all of them.",
 )
 @click.option("--ge", default="0,1,2", show_default=True, metavar="A,...", help="Alphas of generalised entropy.")
 @click.option(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from medfloor.measures import Result
 
 _NUMBERS = ["total", "reimbursed", "oop", "in_scope", "income", "size"]
+_SETTLED = ["pay_total", "own_total"]
 _FLAGS = ["hospitalised", "major_disease", "chronic_disease"]
 
 
@@ -55,14 +56,16 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     """Measure reimbursement ratios, their bands, own payments, their share of income, and rates of illness.
 
     Whatever the table has columns for: hospitalised, major_disease, chronic_disease (yes/no); total with reimbursed or
-    oop; in_scope; income. With --by, differences between groups are tested. Rows with an income of zero or below are a
-    band of their own.
+    oop (or pay_total and own_total, as `medfloor settle` writes them; settlements that were taken back are left out);
+    in_scope; income. With --by, differences between groups are tested. Rows with an income of zero or below are a band
+    of their own.
 
     The report seed-004 needs registered, the three yes/no columns, total, reimbursed, oop (all that the household paid
     for health), income, consumption and food; it holds each group against the national values that the study printed.
 
     \b
     Examples:
+      medfloor measure reimbursement settlements.csv
       medfloor measure reimbursement stays.csv --by region
       medfloor measure reimbursement stays.csv --map total=bill,oop=paid --part ratios --closed right
       medfloor measure reimbursement households.csv --report seed-004 --lang zh
@@ -70,9 +73,11 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     if asked["report"]:
         _report(ctx, asked)
         return
+    from medfloor.cli.measure.platform import in_our_names
     from medfloor.measures.reimbursement import PARTS, reimbursement
 
-    given = read(asked, numbers=_NUMBERS, labels=_FLAGS)
+    asked["mapping"] = in_our_names(asked["table"], asked["mapping"], asked["by"])
+    given = read(asked, numbers=[*_NUMBERS, *_SETTLED], labels=[*_FLAGS, "person_id"])
     result = reimbursement(
         given.micro.accepted,
         parts=asked["parts"] or PARTS,

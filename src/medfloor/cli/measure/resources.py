@@ -71,6 +71,7 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
 def _catchment(ctx: click.Context, asked: dict[str, Any]) -> None:
     from medfloor.intake import read_microdata, write_table
     from medfloor.measures.catchment import two_step_floating_catchment
+    from medfloor.words import say
 
     if asked["radius"] is None:
         raise click.UsageError("Missing option '--radius': how many kilometres people go to a facility.", ctx)
@@ -93,7 +94,8 @@ def _catchment(ctx: click.Context, asked: dict[str, Any]) -> None:
     if supply.rejects.height:
         place = f"{Path(asked['supply']).with_suffix('')}.rejects.csv"
         write_table(supply.rejects, place)
-        click.echo(f"{supply.rejects.height:,} of {supply.rows_in:,} facilities could not be read: {place}", err=True)
+        counts = {"rejected": f"{supply.rejects.height:,}", "rows": f"{supply.rows_in:,}"}
+        click.echo(say("asking.facilities", asked["lang"], **counts, place=place), err=True)
     answer(ctx, given, result)
     if supply.rejects.height:
         ctx.exit(1)

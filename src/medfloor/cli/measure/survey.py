@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medfloor.cli.measure.asking import answer, asks_for_a_table, percents, progress_bar, read
+from medfloor.cli.measure.asking import answer, asks_for_a_table, given_among, percents, progress_bar, read
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +51,7 @@ _ESTIMATES = ["mean", "total", "proportion", "ratio", "quantile", "crosstab", "d
 )
 @click.option(
     "--interval",
-    type=click.Choice(["logit", "wilson", "beta"]),
+    type=click.Choice(["logit", "wilson", "beta", "wald", "arcsine"]),
     default="logit",
     show_default=True,
     help="proportion: the interval; beta is Korn and Graubard's.",
@@ -88,9 +88,30 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     answer(ctx, given, _estimated(chosen, values, asked, given))
 
 
+_BELONGS = {
+    "over": ("ratio",),
+    "category": ("proportion",),
+    "interval": ("proportion",),
+    "rows": ("crosstab",),
+    "columns": ("crosstab",),
+    "share": ("crosstab",),
+    "probabilities": ("quantile",),
+    "rule": ("quantile",),
+    "deff": ("mean", "total", "ratio", "proportion", "quantile"),
+    "values": ("mean", "total", "ratio", "proportion", "quantile"),
+}
+"""The estimates that an option is for; the others would take no notice of it."""
+
+
 def _check(ctx: click.Context, asked: dict[str, Any]) -> None:
     """Say what an estimate needs."""
     chosen, number = asked["estimate"], len(asked["values"])
+    for name in given_among(ctx, _BELONGS):
+        if chosen not in _BELONGS[name]:
+            ctx.fail(
+                f"--{name.removesuffix('s') if name == 'values' else name} is for --estimate "
+                f"{' or '.join(_BELONGS[name])}, not {chosen}"
+            )
     if chosen in ("mean", "total", "quantile") and not number:
         ctx.fail(f"--estimate {chosen} needs --value COLUMN")
     if chosen in ("proportion", "ratio") and number != 1:
