@@ -144,6 +144,71 @@ SURVEY = Table(
 )
 """What a survey table has beside the columns of households. Numbers are doubles in the unit of the file, not fen."""
 
+SURVEY_HOUSEHOLDS = Table(
+    "survey_households",
+    (
+        Column("wave", None, "text", required=True, meaning="the year of the wave"),
+        Column("household_id", None, "text", required=True, meaning="its number in this wave"),
+        Column("panel_id", None, "text", meaning="what links its waves, in the way that was asked for"),
+        Column("previous_wave", None, "text", meaning="the wave of the row that this one goes back to"),
+        Column("previous_household_id", None, "text", meaning="the number of the household there"),
+        Column("split_off", None, "flag", meaning="1 = left another household; empty in the first wave"),
+        Column("respondent_id", None, "text", meaning="the person who answered"),
+        Column("region", None, "text"),
+        Column("county", None, "text"),
+        Column("residence", None, "text", codes=RESIDENCES),
+        Column("size", None, "number"),
+        Column("adults", None, "number", meaning="members of 16 and older, from the roster"),
+        Column("children", None, "number"),
+        Column("income", None, "number", meaning="net, a year; may be negative"),
+        Column("income_per_head", None, "number"),
+        Column("income_comparable", None, "number", meaning="in the definition of the first wave"),
+        Column("income_per_head_comparable", None, "number"),
+        Column("consumption", None, "number", meaning="all expenditure, a year"),
+        Column("food", None, "number"),
+        Column("oop", None, "number", meaning="out-of-pocket health spending, a year"),
+        Column("medical", None, "number", meaning="as constructed by the survey: with fitness"),
+        Column("net_assets", None, "number", meaning="may be negative"),
+        Column("weight", None, "number"),
+        Column("panel_weight", None, "number"),
+        Column("stratum", None, "text"),
+        Column("psu", None, "text"),
+        Column("price_level", None, "number", meaning="by what money was divided; only where prices were asked for"),
+    ),
+)
+"""Households of a panel survey, one row a household and wave. Money is yuan as doubles."""
+
+SURVEY_PEOPLE = Table(
+    "survey_people",
+    (
+        Column("wave", None, "text", required=True),
+        Column("person_id", None, "text", required=True, meaning="the same in all waves"),
+        Column("household_id", None, "text", meaning="of this wave"),
+        Column("household_panel_id", None, "text"),
+        Column("age", None, "number"),
+        Column("sex", None, "text", codes=SEXES),
+        Column("education", None, "text", meaning="the survey's code"),
+        Column("education_years", None, "number"),
+        Column("marital", None, "text", meaning="the survey's code"),
+        Column("hukou", None, "text", meaning="the survey's code"),
+        Column("health", None, "number", meaning="self-rated, 1 best to 5 worst"),
+        Column("health_2010", None, "number", meaning="self-rated in another wording: never pool it with health"),
+        Column("chronic", None, "flag"),
+        Column("hospitalised", None, "flag", meaning="1 = had a stay in the last year"),
+        Column("inpatient_cost", None, "number", meaning="all costs of stays, whoever paid"),
+        Column("outpatient_cost", None, "number", meaning="all costs other than of stays"),
+        Column("medical_total", None, "number"),
+        Column("oop", None, "number", meaning="what was paid oneself"),
+        Column("insurance_codes", None, "text", meaning="codes of the survey, with ; between"),
+        Column("insured", None, "flag", meaning="1 = any health insurance"),
+        Column("rural_cooperative", None, "flag", meaning="1 = new rural cooperative medical scheme"),
+        Column("scheme", None, "text", codes=SCHEMES),
+        Column("weight", None, "number"),
+        Column("panel_weight", None, "number"),
+    ),
+)
+"""People of a panel survey, one row a person and wave. Money is yuan as doubles."""
+
 SETTLEMENT_KEYS = ("claim_id", "person_id", "benefit_year", "sequence", "settled_date", "total", "in_scope")
 """The first columns of settlements; one `pay_<tier>` a tier and SETTLEMENT_SUMS follow."""
 
@@ -208,6 +273,7 @@ REASONS: dict[str, str] = {
     "unknown_reversed": "reverses names a claim that is not in the claims",
     "reversed_other_person": "reverses names a claim of another person",
     "reversed_twice": "the claim that reverses names is already taken back",
+    "duplicate_row": "a second row of the same household or person in one wave of a survey",
     "reversal_too_early": "the reversal is settled before the claim that it takes back",
 }
 """Why a row is refused: stable codes and what they mean. docs/rejects.md says them in both languages."""

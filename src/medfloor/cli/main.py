@@ -28,7 +28,11 @@ SUBJECTS: dict[str, str] = {
     "resettle": "Report who is owed or owes after statuses were corrected.",
     "apply": "Work out the yearly assistance that households apply for.",
     "policy": "List, show, check and compare policies.",
+    "survey": "Read CFPS, CHARLS or any survey to panels of households and people.",
+    "synthesise": "Make up a county that meets published figures.",
     "measure": "Measure financial protection and equity, with survey errors.",
+    "simulate": "Say what reforms change, for whom, and what they cost.",
+    "household": "Follow one family through all tiers, before and after a reform.",
 }
 """Subcommand -> its short help. The command itself is `command` in medfloor/cli/<name>.py."""
 

@@ -1,5 +1,7 @@
 """Turn outside data into our tables, and our tables into files."""
 
+from medfloor.intake.cfps import read_cfps
+from medfloor.intake.charls import read_charls
 from medfloor.intake.claims import Claims, Keys, read_claims, read_keys
 from medfloor.intake.files import (
     Scan,
@@ -12,28 +14,38 @@ from medfloor.intake.files import (
     write_table,
     yuan_of,
 )
+from medfloor.intake.findings import Findings, Survey
 from medfloor.intake.households import Households, read_households
 from medfloor.intake.microdata import Microdata, read_microdata
 from medfloor.intake.people import People, read_people
+from medfloor.intake.prices import poverty_lines, price_level
 from medfloor.intake.spells import Spells, read_spells
+from medfloor.intake.surveys import read_survey
 
 __all__ = [
     "Claims",
+    "Findings",
     "Households",
     "Keys",
     "Microdata",
     "People",
     "Scan",
     "Spells",
+    "Survey",
     "TableWriter",
     "check_outputs",
     "collect",
+    "poverty_lines",
+    "price_level",
+    "read_cfps",
+    "read_charls",
     "read_claims",
     "read_households",
     "read_keys",
     "read_microdata",
     "read_people",
     "read_spells",
+    "read_survey",
     "read_table",
     "scan_table",
     "sink_all",

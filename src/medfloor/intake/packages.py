@@ -8,7 +8,7 @@ not say how their text is encoded; where it looks Chinese, it is read as GB18030
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,49 +40,59 @@ class LabelledTable:
     labels: Mapping[str, Mapping[Any, str]]
 
 
-def read_package_file(path: Path, place: str) -> LabelledTable:
-    """Read a .dta, .sav, .zsav, .por, .sas7bdat or .xpt file whole; `place` is how messages name it.
+def read_package_file(
+    path: Path, place: str, *, choose: Callable[[Sequence[str]], Sequence[str]] | None = None
+) -> LabelledTable:
+    """Read a .dta, .sav, .zsav, .por, .sas7bdat or .xpt file; `place` is how messages name it.
 
-    Numbers come as Float64 or integers, text as String, dates as dates; missing values of the package are null. Raises
-    InputError file_not_found, broken_survey_file (damaged, cut short, of another format, or text in an unknown
-    encoding) and cannot_read.
+    `choose` is shown the names of all columns and says which are wanted, so that of a file of a thousand columns only
+    those are read; without it, all are. Numbers come as Float64 or integers, text as String, dates as dates; missing
+    values of the package are null. Raises InputError file_not_found, broken_survey_file (damaged, cut short, of
+    another format, or text in an unknown encoding) and cannot_read.
     """
     package, reader = READERS[path.suffix.lower()]
     if not path.is_file():
         what = "a folder, not a file" if path.is_dir() else "not there"
         raise InputError("file_not_found", f"{place} is {what}. Give the path of the survey file.")
     try:
-        frame, meta = _read(path, reader, None)
+        frame, meta = _read(path, reader, None, choose)
     except PermissionError:
         raise InputError("cannot_read", f"{place} may not be read by this user. Check its permissions.") from None
     except Exception as error:
         # Whatever the reader trips over (its own errors, dates beyond the calendar) is a fault of the file.
-        again = _read_as_chinese(path, reader) if _is_encoding(error) else None
+        again = _read_as_chinese(path, reader, choose) if _is_encoding(error) else None
         if again is None:
             raise _broken(place, package, error) from None
         frame, meta = again
     else:
         if not _is_unicode(path, meta) and _looks_chinese(frame, meta):
-            frame, meta = _read_as_chinese(path, reader) or (frame, meta)
+            frame, meta = _read_as_chinese(path, reader, choose) or (frame, meta)
     return LabelledTable(frame, dict(meta.variable_value_labels or {}))
 
 
-def _read(path: Path, reader: str, encoding: str | None) -> tuple[pl.DataFrame, Any]:
+def _read(
+    path: Path, reader: str, encoding: str | None, choose: Callable[[Sequence[str]], Sequence[str]] | None
+) -> tuple[pl.DataFrame, Any]:
     import pyreadstat
 
-    named = {"encoding": encoding} if encoding else {}
+    named: dict[str, Any] = {"encoding": encoding} if encoding else {}
     with path.open("rb"):
         pass  # the reader tells a forbidden file from a broken one only by its own words
+    if choose is not None:
+        _, known = getattr(pyreadstat, reader)(str(path), output_format="polars", metadataonly=True, **named)
+        named["usecols"] = list(choose(known.column_names))
     frame, meta = getattr(pyreadstat, reader)(str(path), output_format="polars", **named)
     assert isinstance(frame, pl.DataFrame)
     return frame, meta
 
 
-def _read_as_chinese(path: Path, reader: str) -> tuple[pl.DataFrame, Any] | None:
+def _read_as_chinese(
+    path: Path, reader: str, choose: Callable[[Sequence[str]], Sequence[str]] | None
+) -> tuple[pl.DataFrame, Any] | None:
     if reader == "read_por":
         return None  # the portable format knows one alphabet only
     try:
-        return _read(path, reader, _CHINESE)
+        return _read(path, reader, _CHINESE, choose)
     except Exception:
         return None
 

@@ -36,6 +36,7 @@ def premium_for(
     *,
     benefit_year: int,
     age: int | None = None,
+    residence: str | None = None,
 ) -> PremiumDue:
     """Find what a person pays for a benefit year: the first row of the table that fits.
 
@@ -57,6 +58,7 @@ def premium_for(
         "primary",
         insured_class=insured_class,
         age=age,
+        residence=residence,
         benefit_year=benefit_year,
         held=dict.fromkeys(("any_day", "start", "end", "settled"), held),
     )

@@ -16,12 +16,12 @@ import numpy.typing as npt
 import polars as pl
 
 from medfloor import tables
-from medfloor.errors import MissingValueError
+from medfloor.errors import MissingValueError, PolicyError
 from medfloor.intake import People, Spells
 from medfloor.money import MAX_FEN
 from medfloor.policy.compile import Dimensions, Layout, Profiles, dimensions_of, layout_of, profiles_of, resolve_kinds
 from medfloor.policy.load import PolicySet
-from medfloor.policy.resolve import Rules
+from medfloor.policy.resolve import Facts, Rules
 from medfloor.settlement.scope import DAWN, FAR, Columns, SpellColumns, kinds_of, prefix_masks
 from medfloor.settlement.sequence import Segments, first_of_stays, order_of, segments_of
 
@@ -231,6 +231,76 @@ def prepare(
         frame, refused = _check_continues(frame, known_stays, owners, refused)
     reversals, refused = _check_reversals(reversals, frame, owners, refused)
     return batch, reversals, refused
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Be what a law's questions make of the claims of a batch; laws that ask the same share it.
+
+    `kind` gives each claim its place in `kinds`.
+    """
+
+    spells: SpellColumns
+    columns: Columns
+    amounts: Ints
+    kind: npt.NDArray[np.int32]
+    kinds: list[tuple[int, Facts]]
+
+
+def same_order(one: Law, other: Law) -> bool:
+    """Say whether two laws put claims into the same units, versions, years and so the same order."""
+
+    def order(law: Law) -> tuple[Any, ...]:
+        versions = law.policies.versions
+        spans = [law.policies.span(number) for number in range(len(versions))]
+        return law.layout.household, spans, [(v.benefit_year.starts, v.benefit_year.belongs_by) for v in versions]
+
+    return order(one) == order(other)
+
+
+def under(batch: Batch, law: Law, spells: Spells, known: dict[Any, Asked] | None = None) -> Batch:
+    """Ask another law about the claims of a batch, which stay where they are: only what they are asked changes.
+
+    The laws must have the `same_order`. `known` remembers what the questions made of these claims, so that a law which
+    differs in its numbers only is asked about its kinds of claims and nothing else.
+
+    Raises MissingValueError for the first number that a claim needs and that was never published, PolicyError
+    policy_amount where a column that the law reads holds no amount.
+    """
+    assert same_order(batch.law, law)
+    known = {} if known is None else known
+    key = (law.dimensions, tuple(repr(version.classes) for version in law.policies.versions))
+    if key not in known:
+        known[key] = _asked(batch, law, spells)
+    asked = known[key]
+    rules, index, missing = resolve_kinds(law.policies, asked.kinds)
+    if missing:
+        raise next(iter(missing.values()))
+    return replace(
+        batch,
+        law=law,
+        spells=asked.spells,
+        columns=asked.columns,
+        amounts=asked.amounts,
+        rules=tuple(rules),
+        profiles=profiles_of(rules, law.layout, law.dimensions.columns),
+        profile=np.array(index, np.int32)[asked.kind] if len(index) else np.zeros(0, np.int32),
+    )
+
+
+def _asked(batch: Batch, law: Law, spells: Spells) -> Asked:
+    columns = batch.columns
+    columns = _columns(law, batch.register, batch.frame, batch.person, columns.settled, columns.start, columns.year)
+    groups = list(dict.fromkeys(name for _, names in law.dimensions.groups for name in names))
+    marks = spell_columns(spells, batch.register, groups)
+    amounts = _own_amounts(law, batch.register, batch.frame, columns)
+    if (amounts == UNREADABLE).any():
+        raise PolicyError(
+            "policy_amount",
+            f"{law.policies.address} reads {' or '.join(law.dimensions.columns)}, and a claim has no amount there; "
+            "mend the column, in yuan with at most two decimals",
+        )
+    return Asked(marks, columns, amounts, *kinds_of(law.policies, law.dimensions, columns, marks))
 
 
 def _without_empty(frame: pl.DataFrame) -> pl.DataFrame:

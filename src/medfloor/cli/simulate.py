@@ -1,0 +1,202 @@
+"""Be `medfloor simulate`: what a reform changes, for whom, and what it costs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from medfloor.simulation.population import Assumed, Population
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--population",
+    "populations",
+    multiple=True,
+    metavar="DIR",
+    help="A folder with claims, people, households (and spells). Given again: another draw of the same place. "
+    "Folders joined with + are the counties of one province.",
+)
+@click.option("--survey", metavar="FILE", help="A survey of people with yearly spending, instead of --population.")
+@click.option("--map", "mapping", multiple=True, metavar="OURS=THEIRS,...|FILE", help="Which survey column is which.")
+@click.option("--in-scope", metavar="SHARE", help="Survey: the assumed share of spending that lies in the scope.")
+@click.option("--in-scope-range", metavar="LOW,HIGH", help="Survey: draws take the share between these.")
+@click.option("--level", default="2", show_default=True, help="Survey: the facility level of stays that tell none.")
+@click.option("--baseline", required=True, metavar="NAME[@DATE]|FILE", help="The law as it is, such as cn/beijing.")
+@click.option(
+    "--reform", "reforms", multiple=True, required=True, metavar="FILE[+FILE]", help="One scenario; may be given again."
+)
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="The folder of the page and the tables.")
+@click.option("--year", type=click.IntRange(1900, 2200), help="The year of the claims, where there are several.")
+@click.option(
+    "--behaviour",
+    type=click.Choice(["none", "stated"]),
+    default="none",
+    show_default=True,
+    help="Whether use responds to its price; no response stands beside it.",
+)
+@click.option("--elasticities", type=click.Path(), help="Your own elasticities, in the form of the shipped file.")
+@click.option("--draws", type=click.IntRange(0, 1000), default=0, show_default=True, help="Draws of stated numbers.")
+@click.option("--seed", type=int, default=20201123, show_default=True, help="Of draws and responses.")
+@click.option(
+    "--line", default="median:0.5", show_default=True, help="Poverty line: yuan a head and year, cn-2010@2020, ..."
+)
+@click.option(
+    "--catastrophic",
+    "definitions",
+    multiple=True,
+    metavar="DEFINITION:SHARE",
+    help="Definition and threshold; may be given again. Default: nonfood:0.4 and budget:0.1.",
+)
+@click.option("--by", multiple=True, metavar="COLUMN", help="Protection also by this column of the households.")
+@click.option(
+    "--method",
+    type=click.Choice(["linearised", "jackknife", "bootstrap", "none"]),
+    default="linearised",
+    show_default=True,
+    help="Where sampling errors come from.",
+)
+@click.option("--replicates", type=click.IntRange(2), default=200, show_default=True, help="Of the bootstrap.")
+@click.option("--no-cliffs", is_flag=True, help="Do not look for cliffs, which takes seconds for each law.")
+@click.option("--households", "most", type=click.IntRange(0, 1000), default=10, show_default=True, help="To explain.")
+@click.option("--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language.")
+@click.pass_context
+def command(ctx: click.Context, /, **asked: Any) -> None:
+    """Settle the same people under a baseline and under each reform, and report on one page what differs.
+
+    Who pays what; catastrophic spending, poverty, concentration, before and after, with errors and paired differences;
+    who gains and who loses; what it costs each fund, and what protection costs; cliffs opened and closed; the
+    households most changed, explained. OUT gets page.md, page.html, households.md, simulation.json and each table as
+    CSV and Parquet.
+
+    \b
+    Examples:
+      medfloor synthesise --people 20000 --seed 1 --out county
+      medfloor simulate --population county --baseline cn/beijing@2024-01-01 \\
+        --reform examples/reforms/oop_cap.yaml --out result --behaviour stated
+      medfloor simulate --survey people.csv --map inpatient=hosp,outpatient=clinic --in-scope 0.8 \\
+        --baseline cn/beijing@2024-01-01 --reform cap.yaml+assistance.yaml --out result --lang zh
+
+    Exit codes: 0 done, 1 done but claims could not be settled and were left out, 2 nothing could be done.
+    """
+    from medfloor.measures import Design
+    from medfloor.measures.sample import design_in
+    from medfloor.reports.simulation import lines_of, sections_of, write_simulation
+    from medfloor.simulation import simulate, stated
+
+    populations = _populations(asked)
+    design = None
+    if asked["method"] != "linearised":
+        from dataclasses import replace
+
+        found: Design = design_in(populations[0].households)
+        design = replace(found, method=asked["method"], replicates=asked["replicates"], seed=asked["seed"])
+    behaviour = asked["behaviour"]
+    if behaviour == "stated" and asked["elasticities"]:
+        behaviour = stated(asked["elasticities"])
+    result = simulate(
+        populations,
+        asked["baseline"],
+        asked["reforms"],
+        behaviour=behaviour,
+        draws=asked["draws"],
+        seed=asked["seed"],
+        line=_line(asked["line"]),
+        by=asked["by"],
+        design=design,
+        cliffs=not asked["no_cliffs"],
+        most=asked["most"],
+        progress=_progress(),
+        **_definitions(asked["definitions"]),
+    )
+    written = write_simulation(result, asked["out"], asked["lang"])
+    for line in lines_of(sections_of(result, asked["lang"])):
+        click.echo(line)
+    click.echo(f"{asked['out']}: {', '.join(path.name for path in written)}", err=True)
+    ctx.exit(1 if any(note.key == "simulation.refused" for note in result.notes) else 0)
+
+
+def _populations(asked: dict[str, Any]) -> list[Population]:
+    from medfloor.errors import UsageError
+    from medfloor.simulation import read_population
+
+    if bool(asked["populations"]) == bool(asked["survey"]):
+        raise UsageError("no_people", "give --population DIR (one or several) or --survey FILE, not both")
+    if asked["survey"]:
+        return [_survey(asked)]
+    return [read_population(one, year=asked["year"]) for one in asked["populations"]]
+
+
+_NUMBERS = (
+    "inpatient", "outpatient", "stays", "age", "year", "size", "adults", "children", "income", "consumption", "food",
+    "housing", "utilities", "weight", "fpc", "oop_outside",
+)  # fmt: skip
+_LABELS = (
+    "household_id", "person_id", "sex", "residence", "scheme", "group", "facility_level", "stratum", "psu", "region",
+)  # fmt: skip
+
+
+def _survey(asked: dict[str, Any]) -> Population:
+    from pathlib import Path
+
+    from medfloor.errors import InputError, UsageError
+    from medfloor.intake import read_microdata
+    from medfloor.simulation import population_of_survey
+
+    if not asked["in_scope"]:
+        raise UsageError(
+            "no_assumption", "a survey does not say what lies in the insurance's scope; assume it: --in-scope 0.8"
+        )
+    read = read_microdata(
+        asked["survey"], mapping=asked["mapping"], numbers=_NUMBERS, labels=_LABELS,
+        required=["household_id", "consumption"],
+    )  # fmt: skip
+    if read.rejects.height:
+        raise InputError(
+            "bad_rows",
+            f"{read.rejects.height:,} of {read.rows_in:,} rows of {read.place} cannot be read; the first: "
+            f"{read.rejects['detail'][0]}. Correct them, or take them out.",
+        )
+    return population_of_survey(read.accepted, _assumed(asked), name=Path(asked["survey"]).stem)
+
+
+def _assumed(asked: dict[str, Any]) -> Assumed:
+    from medfloor.cli.measure.asking import percents
+    from medfloor.errors import UsageError
+    from medfloor.simulation import Assumed
+
+    share = percents(asked["in_scope"]) or []
+    ends = percents(asked["in_scope_range"])
+    if len(share) != 1 or (ends is not None and len(ends) != 2):
+        raise UsageError("bad_share", "--in-scope is one share, --in-scope-range two: 0.8 and 0.7,0.9")
+    low, high = ends or (None, None)
+    return Assumed(share[0], low, high, level=asked["level"])
+
+
+def _line(text: str) -> Any:
+    from medfloor.measures.lines import read_line
+
+    return read_line(text) or text
+
+
+def _definitions(asked: tuple[str, ...]) -> dict[str, Any]:
+    from medfloor.cli.measure.asking import percents
+    from medfloor.errors import UsageError
+
+    found = []
+    for one in asked:
+        name, _, share = one.partition(":")
+        shares = percents(share) if share else None
+        if not shares or len(shares) != 1:
+            raise UsageError("bad_threshold", f"{one!r} is not a definition and a threshold; write nonfood:0.4")
+        found.append((name, shares[0]))
+    return {"definitions": found} if found else {}
+
+
+def _progress() -> Any:
+    from medfloor.cli.measure.asking import progress_bar
+
+    return progress_bar("simulating") if sys.stderr.isatty() else None

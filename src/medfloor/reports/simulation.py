@@ -1,0 +1,396 @@
+"""Put a simulation on one page: Markdown and HTML for people, JSON, Parquet and CSV for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from medfloor.intake.files import write_bytes
+from medfloor.intake.files import write_table as write_frame
+from medfloor.measures.result import Result, figure_text, label_of, name_of
+from medfloor.reports.tables import write_table
+from medfloor.reports.typeface import FAMILIES
+from medfloor.simulation.compare import Simulation
+from medfloor.simulation.households import Changed
+from medfloor.words import say
+
+MOST_CHANGED_CLIFFS = 10
+"""Of cliffs that only change, so many are shown, those that change most; the JSON has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Be one part of the page: a title, lines of text, and a table (its first `names` columns name a row)."""
+
+    title: str
+    text: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    names: int = 1
+
+
+def write_simulation(simulation: Simulation, folder: str | os.PathLike[str], lang: str = "en") -> list[Path]:
+    """Write a simulation into a folder: the page, the tables, and all as JSON.
+
+    page.md and page.html are for people, households.md explains the households most changed; protection, payers,
+    groups, funds, use (and regions, where there are any) stand there as CSV and Parquet, simulation.json has
+    everything. Gives the files written. Raises OutputError cannot_write.
+    """
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    sections = sections_of(simulation, lang)
+    plain = json.dumps(simulation.to_dict(lang), ensure_ascii=False, indent=1, allow_nan=False, default=str)
+    texts = {
+        "page.md": markdown(simulation, sections, lang),
+        "page.html": html(simulation, sections, lang),
+        "simulation.json": plain + "\n",
+        "households.md": _households_page(simulation, lang),
+    }
+    written = []
+    for name, text in texts.items():
+        write_bytes(text.encode("utf-8"), place / name)
+        written.append(place / name)
+    results: Mapping[str, Result] = {
+        "protection": simulation.protection, "payers": simulation.payers, "groups": simulation.groups,
+    }  # fmt: skip
+    for name, result in results.items():
+        for ending in (".csv", ".parquet"):
+            write_table(result, place / f"{name}{ending}", lang)
+            written.append(place / f"{name}{ending}")
+    frames = {"funds": simulation.funds, "use": simulation.use, "regions": simulation.regions}
+    for name, frame in frames.items():
+        if frame.height:
+            for ending in (".csv", ".parquet"):
+                write_frame(frame, place / f"{name}{ending}")
+                written.append(place / f"{name}{ending}")
+    return written
+
+
+def sections_of(simulation: Simulation, lang: str = "en") -> list[Section]:
+    """Lay a simulation out as the sections of one page."""
+    words = _Words(simulation, lang)
+    made = [
+        words.reforms(),
+        words.flags(),
+        words.payers(),
+        words.levels(),
+        words.changes("reform_change", "change"),
+        words.changes("change_per_10000", "price"),
+        words.groups(),
+        words.funds(),
+        words.regions(),
+        words.use(),
+        words.cliffs(),
+        words.households(),
+        words.notes(),
+    ]
+    return [one for one in made if one is not None]
+
+
+def markdown(simulation: Simulation, sections: Sequence[Section], lang: str = "en") -> str:
+    """Write the page as Markdown."""
+    lines = [f"# {say('page.title', lang)}", "", _head(simulation, lang), ""]
+    for section in sections:
+        lines += [f"## {section.title}", ""]
+        lines += [line for text in section.text for line in (_plain(text), "")]
+        if section.rows:
+            rules = ["---"] * section.names + ["---:"] * (len(section.heads) - section.names)
+            lines += [_piped(section.heads), _piped(rules, raw=True), *(_piped(row) for row in section.rows), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def html(simulation: Simulation, sections: Sequence[Section], lang: str = "en") -> str:
+    """Write the page as one HTML file with nothing outside, its tables by great_tables."""
+    from html import escape
+
+    from great_tables import GT
+
+    families = ", ".join(f"'{one}'" if " " in one else one for one in FAMILIES)
+    parts = [f"<h1>{escape(say('page.title', lang))}</h1>", f"<p>{escape(_head(simulation, lang))}</p>"]
+    for number, section in enumerate(sections):
+        parts.append(f"<h2>{escape(section.title)}</h2>")
+        parts += [f"<p>{escape(text)}</p>" for text in section.text]
+        if section.rows:
+            names = [f"c{place}" for place in range(len(section.heads))]
+            kinds = dict.fromkeys(names, pl.String)
+            frame = pl.DataFrame([list(row) for row in section.rows], schema=kinds, orient="row")
+            table = GT(frame, id=f"t{number}").cols_label(dict(zip(names, section.heads, strict=True)))
+            table = table.cols_align("left", names[: section.names]).cols_align("right", names[section.names :])
+            table = table.tab_options(table_font_names=list(FAMILIES), table_font_size="13px", data_row_padding="3px")
+            parts.append(table.as_raw_html())
+    code = "zh-Hans" if lang == "zh" else "en"
+    style = f"body{{font-family:{families};max-width:1100px;margin:2em auto;padding:0 1em}}h2{{margin-top:1.6em}}"
+    title = escape(say("page.title", lang))
+    return (
+        f'<!DOCTYPE html>\n<html lang="{code}">\n<head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{style}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
+    )
+
+
+def _head(simulation: Simulation, lang: str) -> str:
+    return say(
+        "page.baseline", lang, address=simulation.scenarios[0].address, people=f"{simulation.people:,}",
+        households=f"{simulation.households:,}", claims=f"{simulation.claims:,}",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Say the sections of a simulation in one language."""
+
+    of: Simulation
+    lang: str
+
+    def say(self, key: str, **values: object) -> str:
+        return say(f"page.{key}", self.lang, **values)
+
+    def scenario(self, name: str, response: str) -> str:
+        """Name a law by its title, with the response where there are both."""
+        found = next(one for one in self.of.scenarios if one.name == name)
+        title = name_of("scenario", name, self.lang) if not found.reforms else found.title(self.lang)
+        both = "stated" in self.of.protection.rows["response"].to_list()
+        if not both or not found.reforms:
+            return title
+        return f"{title} ({name_of('response', response, self.lang)})"
+
+    def payer(self, name: str) -> str:
+        """Name a payer: a tier, the patients, or all."""
+        if name in ("own", "all"):
+            return name_of("payer", name, self.lang)
+        for one in self.of.scenarios:
+            for tier in one.law.policies.versions[-1].tiers:
+                if tier.id == name:
+                    return str(getattr(tier.name, self.lang))
+        return name_of("tier", name, self.lang)
+
+    def reforms(self) -> Section | None:
+        lines = []
+        for one in self.of.scenarios[1:]:
+            for path, about in zip(one.reforms, one.about, strict=True):
+                name = getattr(about.name, self.lang) if about.name else path.stem
+                seed = self.say("from_seed", seed=about.seed, trust=name_of("trust", about.trust, self.lang))
+                note = f" {getattr(about.note, self.lang)}" if about.note else ""
+                lines.append(f"{name} ({path.name}){': ' + seed if about.seed else ''}.{note}")
+        return Section(self.say("reforms"), tuple(lines))
+
+    def flags(self) -> Section | None:
+        if "stated" not in self.of.protection.rows["response"].to_list():
+            return None
+        told = tuple(flag.text(self.lang) for flag in self.of.flags) or (self.say("no_flags"),)
+        return Section(self.say("flags"), told)
+
+    def payers(self) -> Section:
+        rows = self.of.payers.rows
+        found = [
+            (self.payer(str(row["payer"])), self.scenario(row["scenario"], row["response"]), *self.figures(row))
+            for row in rows.filter(pl.col("statistic") == "amount").iter_rows(named=True)
+        ]
+        changed = {
+            (row["payer"], row["scenario"], row["response"]): self.figures(row)[0]
+            for row in rows.filter(pl.col("statistic") == "reform_change").iter_rows(named=True)
+        }
+        keys = rows.filter(pl.col("statistic") == "amount").select("payer", "scenario", "response").rows()
+        body = tuple((*cells, changed.get(key, "")) for cells, key in zip(found, keys, strict=True))
+        heads = [name_of("column", one, self.lang) for one in ("payer", "scenario")]
+        heads += [say("statistic.amount", self.lang), *self.errors(), name_of("statistic", "reform_change", self.lang)]
+        return Section(self.say("who_pays"), (self.of.payers.definition.say(self.lang),), tuple(heads), body, 2)
+
+    def errors(self) -> list[str]:
+        return [name_of("column", "se", self.lang), self.say("interval")]
+
+    def figures(self, row: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Write estimate, error and interval of a row."""
+        low, high = (figure_text(row[one], row["kind"]) for one in ("low", "high"))
+        around = "-" if low == high == "-" else f"{low} – {high}"
+        return figure_text(row["estimate"], row["kind"]), figure_text(row["se"], row["kind"], "se"), around
+
+    def what(self, row: Mapping[str, Any]) -> str:
+        """Name a statistic with its definition, threshold or line."""
+        name = name_of("statistic", row["of"] or row["statistic"], self.lang)
+        more = []
+        if row["definition"] is not None:
+            more.append(f"{label_of('definition', row['definition'], self.lang)} {100 * row['threshold']:g} %")
+        if row["line"] is not None:
+            more.append(label_of("line", row["line"], self.lang))
+        if row.get("group") is not None:
+            more.append(f"{name_of('column', row['by'], self.lang)}: {label_of('group', row['group'], self.lang)}")
+        return f"{name} ({', '.join(more)})" if more else name
+
+    def levels(self) -> Section:
+        result = self.of.protection
+        views = ("reform_change", "change_per_10000")
+        rows = result.rows.filter(~pl.col("statistic").is_in(views))
+        lines = [result.definition.say(self.lang)]
+        lines += [result.line.say(self.lang)] if result.line else []
+        lines += [result.weight.say(self.lang), result.errors.say(self.lang)]
+        order = list(dict.fromkeys(self.what(row) for row in rows.iter_rows(named=True)))
+        told = [
+            (self.what(row), self.scenario(row["scenario"], row["response"]), *self.figures(row))
+            for row in rows.iter_rows(named=True)
+        ]
+        told.sort(key=lambda cells: order.index(cells[0]))
+        heads = [name_of("column", one, self.lang) for one in ("statistic", "scenario", "estimate")]
+        return Section(self.say("protection"), tuple(lines), (*heads, *self.errors()), tuple(told), 2)
+
+    def changes(self, view: str, title: str) -> Section:
+        rows = self.of.protection.rows.filter(pl.col("statistic") == view)
+        order = list(dict.fromkeys(self.what(row) for row in rows.iter_rows(named=True)))
+        told = [
+            (
+                self.what(row), self.scenario(row["scenario"], row["response"]), *self.figures(row),
+                figure_text(row["p"], "index", "p"),
+            )
+            for row in rows.iter_rows(named=True)
+        ]  # fmt: skip
+        told.sort(key=lambda cells: order.index(cells[0]))
+        heads = [name_of("column", one, self.lang) for one in ("statistic", "scenario", "estimate")]
+        heads += [*self.errors(), name_of("column", "p", self.lang)]
+        if view == "change_per_10000":  # a price has no test
+            text = (say("simulation.per_10000", self.lang),)
+            return Section(self.say(title), text, tuple(heads[:-1]), tuple(cells[:-1] for cells in told), 2)
+        return Section(self.say(title), (), tuple(heads), tuple(told), 2)
+
+    def groups(self) -> Section:
+        result = self.of.groups
+        rows: dict[tuple[str, str, str, int], list[str]] = {}
+        for row in result.rows.iter_rows(named=True):
+            by = name_of("column", row["by"], self.lang) if row["by"] else say("result.all", self.lang)
+            group = self.group(row["by"], row["group"]) if row["group"] else ""
+            key = (by, group, self.scenario(row["scenario"], row["response"]), int(row["n"]))
+            estimate, _, around = self.figures(row)
+            rows.setdefault(key, []).append(f"{estimate} ({around})" if around != "-" else estimate)
+        heads = [name_of("column", one, self.lang) for one in ("by", "group", "scenario", "n")]
+        heads += [name_of("statistic", one, self.lang) for one in ("better_off", "worse_off", "mean_change")]
+        body = tuple((*key[:3], f"{key[3]:,}", *cells) for key, cells in rows.items())
+        return Section(self.say("groups"), (result.definition.say(self.lang),), tuple(heads), body, 3)
+
+    def group(self, by: str, group: str) -> str:
+        sections = {"status": "group", "disease": "disease", "residence": "residence"}
+        return name_of(sections.get(by, "group"), group, self.lang)
+
+    def funds(self) -> Section | None:
+        body = [
+            (
+                self.scenario(row["scenario"], row["response"]),
+                self.say("fund_basic") if row["fund"] == "basic" else self.payer(row["fund"]),
+                *(figure_text(row[one], "count") for one in ("paid_in", "subsidy", "paid_out", "balance", "extra")),
+            )
+            for row in self.of.funds.iter_rows(named=True)
+        ]
+        heads = [name_of("column", "scenario", self.lang)]
+        heads += [self.say(one) for one in ("fund", "paid_in", "subsidy", "paid_out", "balance", "extra")]
+        return Section(self.say("funds"), (self.say("million"),), tuple(heads), tuple(body), 2)
+
+    def regions(self) -> Section | None:
+        if not self.of.regions.height:
+            return None
+        body = [
+            (
+                self.scenario(row["scenario"], row["response"]), str(row["region"]),
+                *(figure_text(row[one], "count") for one in ("apart", "pooled", "transfer")),
+            )
+            for row in self.of.regions.iter_rows(named=True)
+        ]  # fmt: skip
+        heads = [name_of("column", "scenario", self.lang)]
+        heads += [self.say(one) for one in ("region", "apart", "pooled", "transfer")]
+        return Section(self.say("pools"), (), tuple(heads), tuple(body), 2)
+
+    def use(self) -> Section | None:
+        if "stated" not in self.of.use["response"].to_list():
+            return None
+        body = [
+            (
+                self.scenario(row["scenario"], row["response"]), name_of("care_type", row["care"], self.lang),
+                figure_text(row["units"], "count"), figure_text(row["ratio"], "index"),
+                figure_text(row["total"], "count"),
+            )
+            for row in self.of.use.iter_rows(named=True)
+        ]  # fmt: skip
+        heads = [name_of("column", "scenario", self.lang), *(self.say(one) for one in ("care", "units", "ratio"))]
+        return Section(self.say("use"), (), (*heads, say("household.bill", self.lang)), tuple(body), 2)
+
+    def cliffs(self) -> Section:
+        title = self.say("cliffs")
+        if self.of.jumps is None:
+            return Section(title, (self.say("cliffs_not_sought"),))
+        changed = [one for one in self.of.jumps if one.fate == "changed"]
+        changed.sort(key=lambda one: -abs(one.jump_after_fen - one.jump_before_fen))
+        shown = [one for one in self.of.jumps if one.fate != "changed"] + changed[:MOST_CHANGED_CLIFFS]
+        if not shown:
+            return Section(title, (self.say("no_cliffs"),))
+        body = tuple(
+            (
+                self.scenario(one.scenario, "none"), self.say(one.fate), one.text(self.lang),
+                f"{one.jump_before_fen / 100:,.2f}", f"{one.jump_after_fen / 100:,.2f}",
+            )
+            for one in shown
+        )  # fmt: skip
+        heads = [name_of("column", "scenario", self.lang)]
+        heads += [self.say(one) for one in ("what", "cliff", "before", "after")]
+        return Section(title, (), tuple(heads), body, 3)
+
+    def households(self) -> Section | None:
+        if not self.of.changed:
+            return None
+        body = tuple(self.household(one) for one in self.of.changed)
+        heads = [name_of("column", "scenario", self.lang)]
+        heads += [self.say(one) for one in ("household", "status", "why", "size", "before", "after", "difference")]
+        return Section(self.say("households"), (), tuple(heads), body, 4)
+
+    def household(self, one: Changed) -> tuple[str, ...]:
+        moved = [
+            self.say("by_payer", payer=self.payer(name), before=f"{old:,.2f}", after=f"{new:,.2f}")
+            for name, old, new in one.payers
+            if abs(new - old) >= 0.01
+        ]
+        moved.append(self.say("claim", claim=one.claim_id))
+        moved += [self.say("article", payer=self.payer(name), article=article) for name, article in one.articles]
+        return (
+            self.scenario(one.scenario, "none"), one.household_id, name_of("group", one.status, self.lang),
+            "; ".join(moved), f"{one.size:g}", f"{one.before:,.2f}", f"{one.after:,.2f}", f"{one.difference:+,.2f}",
+        )  # fmt: skip
+
+    def notes(self) -> Section:
+        told = [note.say(self.lang) for note in (*self.of.protection.notes, *self.of.notes)]
+        return Section(self.say("notes"), tuple(dict.fromkeys(told)))
+
+
+def _households_page(simulation: Simulation, lang: str) -> str:
+    """Explain the claim that changed most of each household, before and after."""
+    words = _Words(simulation, lang)
+    lines = [f"# {say('page.households', lang)}", ""]
+    for one in simulation.changed:
+        lines += [f"## {words.scenario(one.scenario, 'none')}: {one.household_id}", ""]
+        lines += ["```text", one.text(lang).rstrip(), "```", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+_MARKS = re.compile(r"([|<*`\\])")
+
+
+def _plain(text: str) -> str:
+    """Keep the plain meaning of what Markdown would read as more."""
+    return _MARKS.sub(r"\\\1", text)
+
+
+def _piped(cells: Sequence[str], raw: bool = False) -> str:
+    return f"| {' | '.join(cells if raw else [_plain(cell) for cell in cells])} |"
+
+
+def lines_of(sections: Sequence[Section]) -> Iterator[str]:
+    """Tell sections on a terminal: title, text, and aligned tables."""
+    from medfloor.terminal import aligned
+
+    for section in sections:
+        yield section.title
+        yield from (f"  {text}" for text in section.text)
+        if section.rows:
+            yield from aligned([section.heads, *section.rows], right=range(section.names, len(section.heads)))
+        yield ""

@@ -1,0 +1,38 @@
+"""Try reforms on people: what if the law were another."""
+
+from medfloor.simulation.behaviour import Behaviour, stated
+from medfloor.simulation.compare import Simulation, bills_of, simulate
+from medfloor.simulation.household import Family, HouseholdCurve, household
+from medfloor.simulation.population import (
+    Assumed,
+    Population,
+    population_of,
+    population_of_survey,
+    read_population,
+)
+from medfloor.simulation.protection import aims_of, protection
+from medfloor.simulation.run import Bills, World
+from medfloor.simulation.scenario import Scenario, scenario, scenarios_of
+
+__all__ = [
+    "Assumed",
+    "Behaviour",
+    "Bills",
+    "Family",
+    "HouseholdCurve",
+    "Population",
+    "Scenario",
+    "Simulation",
+    "World",
+    "aims_of",
+    "bills_of",
+    "household",
+    "population_of",
+    "population_of_survey",
+    "protection",
+    "read_population",
+    "scenario",
+    "scenarios_of",
+    "simulate",
+    "stated",
+]

@@ -1,0 +1,359 @@
+"""Try reforms on people: settle the same people under each law, and say on one page what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from medfloor.errors import UsageError
+from medfloor.measures.catastrophic import Definition
+from medfloor.measures.design import Design
+from medfloor.measures.impoverishing import LineLike
+from medfloor.measures.result import Result, name_of
+from medfloor.simulation.behaviour import RESPONSES, Behaviour, Response, copies_of, prices_of, stated
+from medfloor.simulation.funds import funds_of
+from medfloor.simulation.groups import groupings_of, payers, use_of, winners
+from medfloor.simulation.households import Changed, most_changed, own_by_home
+from medfloor.simulation.jumps import Jump, jumps_of
+from medfloor.simulation.population import Population
+from medfloor.simulation.protection import CATASTROPHIC, LINE, Key, protection
+from medfloor.simulation.run import Bills, World
+from medfloor.simulation.scenario import Scenario, scenarios_of
+from medfloor.simulation.uncertainty import together
+from medfloor.words import Phrase
+
+Progress = Callable[[int, int], None]
+CLEAR = 0.05
+"""A change is clear where its p-value is below this."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Options:
+    """Be what is measured, and how: definitions of catastrophic spending, the poverty line, groups, the design."""
+
+    definitions: Sequence[tuple[Definition, float]] = CATASTROPHIC
+    line: LineLike = LINE
+    by: Sequence[str] = ()
+    design: Design | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flag:
+    """Be a conclusion that holds only at zero response: which change, under which law, and what it says at each."""
+
+    scenario: str
+    of: str
+    label: str
+    zero: float
+    stated: float
+
+    def text(self, lang: str) -> str:
+        """Say it in one sentence."""
+        verdict = "lower" if self.zero < 0 else "higher"
+        other = "other_way" if self.zero * self.stated < 0 else "same"
+        return Phrase.of(
+            "simulation.held_only_at_zero",
+            of=name_of("statistic", self.of, lang),
+            what=self.label,
+            scenario=self.scenario,
+            zero=Phrase(f"simulation.{verdict}"),
+            stated=Phrase(f"simulation.{other}"),
+        ).say(lang)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Simulation:
+    """Be what reforms change: results with errors, tables, and the households most changed.
+
+    `protection`, `payers` and `groups` are results (see `protection`, `payers`, `winners`), labelled with scenario and
+    response; `errors` has for each, by its name, what part of the standard errors sampling, draws and populations are.
+    `funds`, `regions` and `use` are tables of totals for the first population. `jumps` are the cliffs that
+    differ (None: not looked for), `changed` the households most changed at zero response, `flags` the conclusions that
+    hold only at zero response.
+    """
+
+    scenarios: tuple[Scenario, ...]
+    people: int
+    households: int
+    claims: int
+    synthetic: bool
+    protection: Result
+    payers: Result
+    groups: Result
+    errors: Mapping[str, pl.DataFrame]
+    funds: pl.DataFrame
+    regions: pl.DataFrame
+    use: pl.DataFrame
+    jumps: tuple[Jump, ...] | None
+    changed: tuple[Changed, ...]
+    flags: tuple[Flag, ...]
+    notes: tuple[Phrase, ...]
+
+    def value(self, statistic: str, **labels: object) -> float:
+        """Give one estimate of protection: `value("headcount", definition="nonfood", scenario="oop_cap")`."""
+        asked: dict[str, object] = {"response": "none", "of": None} | labels
+        return self.protection.value(statistic, **asked)
+
+    def text(self, lang: str = "en") -> str:
+        """Tell it on a terminal: who pays, protection, winners and losers, flags and notes."""
+        parts = [self.payers.text(lang), self.protection.text(lang), self.groups.text(lang)]
+        parts += [flag.text(lang) for flag in self.flags]
+        parts += [note.say(lang) for note in self.notes]
+        return "\n\n".join(parts)
+
+    def __str__(self) -> str:
+        """Tell it in English."""
+        return self.text("en")
+
+    def to_dict(self, lang: str = "en") -> dict[str, Any]:
+        """Give everything as plain data, ready for JSON."""
+        return {
+            "baseline": self.scenarios[0].address,
+            "scenarios": [
+                {
+                    "name": one.name, "title": one.title(lang), "reforms": [path.name for path in one.reforms],
+                    "seeds": [about.seed for about in one.about], "trust": [about.trust for about in one.about],
+                }
+                for one in self.scenarios
+            ],
+            "people": self.people, "households": self.households, "claims": self.claims, "synthetic": self.synthetic,
+            "payers": self.payers.to_dict(lang), "protection": self.protection.to_dict(lang),
+            "groups": self.groups.to_dict(lang), "funds": self.funds.to_dicts(), "regions": self.regions.to_dicts(),
+            "use": self.use.to_dicts(),
+            "cliffs": None if self.jumps is None else [one.to_dict() for one in self.jumps],
+            "households_most_changed": [one.to_dict() for one in self.changed],
+            "only_at_zero_response": [one.text(lang) for one in self.flags],
+            "notes": [note.say(lang) for note in self.notes],
+        }  # fmt: skip
+
+
+def simulate(
+    populations: Population | Sequence[Population],
+    baseline: str = "cn/beijing",
+    reforms: Sequence[str] = (),
+    *,
+    behaviour: Response | Behaviour = "none",
+    draws: int = 0,
+    seed: int = 20201123,
+    definitions: Sequence[tuple[Definition, float]] = CATASTROPHIC,
+    line: LineLike = LINE,
+    by: Sequence[str] = (),
+    design: Design | None = None,
+    cliffs: bool = True,
+    most: int = 10,
+    progress: Progress | None = None,
+) -> Simulation:
+    """Settle the same people under a baseline and under each reform, and say what differs.
+
+    `reforms` are files (joined with + they are one scenario). With `behaviour` "stated", or a `Behaviour`, use responds
+    to its price, and each reform stands there twice, with that response and without. `draws` repeats each reform with
+    numbers drawn from their intervals: elasticities, and the in-scope share that a survey assumes. Several populations
+    (say, twenty of different seeds) give means, with the spread between them in the errors; funds, cliffs and
+    households are those of the first. `by` names columns of the households for protection by group.
+
+    Raises UsageError: no_reform, same_reform, bad_draws, bad_choice; and what reading, settling and measuring raise.
+
+    >>> from medfloor.simulation.population import population_of
+    >>> claims = pl.DataFrame({"claim_id": ["c1"], "person_id": ["p1"], "care_type": ["inpatient"],
+    ...     "start_date": ["2024-03-01"], "end_date": ["2024-03-10"], "facility_level": ["3"],
+    ...     "total": [150000.0], "in_scope": [150000.0]})
+    >>> people = pl.DataFrame({"person_id": ["p1", "p2"], "household_id": ["h1", "h2"]})
+    >>> homes = pl.DataFrame({"household_id": ["h1", "h2"], "size": [1, 1], "consumption": [30000.0, 30000.0]})
+    >>> from tempfile import TemporaryDirectory
+    >>> from pathlib import Path
+    >>> with TemporaryDirectory() as folder:
+    ...     cap = Path(folder) / "cap.yaml"
+    ...     _ = cap.write_text("change: {tiers/critical_illness/parts/year/deductible/amount: 1000}")
+    ...     found = simulate(population_of(claims, people, homes), "cn/beijing@2024-01-01", [str(cap)],
+    ...         definitions=[("budget", 0.4)], cliffs=False)
+    >>> found.value("mean_spending", scenario="baseline") > found.value("mean_spending", scenario="cap")
+    True
+    """
+    several = [populations] if isinstance(populations, Population) else list(populations)
+    if not 0 <= draws <= 1000 or draws == 1:
+        raise UsageError("bad_draws", f"{draws} draws: ask for 0 (none), or for 2 to 1,000")
+    response = _response(behaviour)
+    scenarios = scenarios_of(baseline, reforms)
+    options = Options(definitions, line, tuple(by), design)
+    runs: list[list[Measured]] = []
+    first: World | None = None
+    done, whole = 0, len(several) * (1 + draws)
+    for population in several:
+        world = World.of(population, scenarios[0].law)
+        here: list[Measured] = []
+        for draw in range(1 + draws):
+            rng = np.random.default_rng([seed, 2, len(runs), draw])
+            place = _drawn_world(world, rng) if draw else world
+            acting = response.drawn(rng) if draw and response else response
+            measured = measure(place, scenarios, acting, options, seed=seed)
+            # What a draw is for is its estimates: bills of millions are let go.
+            here.append(replace(measured, bills={}) if draw or first is not None else measured)
+            done += 1
+            if progress is not None:
+                progress(done, whole)
+        runs.append(here)
+        first = first or world
+    assert first is not None
+    return _assembled(first, runs, scenarios, response, options, cliffs=cliffs, most=most, draws=draws)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Be one run over one population: the bills by law and response, and what they measure."""
+
+    bills: Mapping[Key, Bills]
+    protection: Result
+    payers: Result
+    groups: Result
+
+
+def bills_of(
+    world: World, scenarios: Sequence[Scenario], behaviour: Behaviour | None = None, *, seed: int = 20201123
+) -> dict[Key, Bills]:
+    """Settle a world under each scenario, and with a behaviour also with the response to each reform."""
+    found: dict[Key, Bills] = {(scenarios[0].name, "none"): world.settle(scenarios[0].law)}
+    prices = prices_of(world) if behaviour is not None else None
+    for one in scenarios[1:]:
+        batch = world.under(one.law)
+        found[one.name, "none"] = world.bills(batch)
+        if behaviour is not None and prices is not None:
+            copies = copies_of(world, prices, batch, behaviour, seed=seed)
+            found[one.name, "stated"] = world.bills(world.responding(batch, copies))
+    return found
+
+
+def measure(
+    world: World,
+    scenarios: Sequence[Scenario],
+    behaviour: Behaviour | None,
+    options: Options,
+    *,
+    seed: int = 20201123,
+) -> Measured:
+    """Settle a world under each scenario and measure protection, payers and groups."""
+    bills = bills_of(world, scenarios, behaviour, seed=seed)
+    homes = world.homes
+    columns = {}
+    for place, (one, own) in enumerate(zip(bills.values(), own_by_home(world, list(bills.values())), strict=True)):
+        columns[f"own_{place}"] = own
+        columns[f"paid_{place}"] = world.by_home(one.covered)
+    framed = homes.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+    return Measured(
+        bills,
+        protection(
+            framed, list(bills), definitions=options.definitions, line=options.line, by=options.by,
+            design=options.design,
+        ),
+        payers(world, homes, bills, design=options.design),
+        winners(world, homes, bills, groupings_of(world), design=options.design),
+    )  # fmt: skip
+
+
+def _response(behaviour: Response | Behaviour) -> Behaviour | None:
+    if isinstance(behaviour, Behaviour):
+        return behaviour
+    if behaviour not in RESPONSES:
+        raise UsageError("bad_choice", f"there is no behaviour {behaviour!r}; use {', '.join(RESPONSES)}")
+    return stated() if behaviour == "stated" else None
+
+
+def _drawn_world(world: World, rng: np.random.Generator) -> World:
+    """Give the world of a survey with another in-scope share; every other world as it is."""
+    assumed = world.population.assumed
+    if assumed is None or assumed.low is None or assumed.high is None:
+        return world
+    share = float(rng.uniform(assumed.low, assumed.high))
+    return World.of(world.population.assuming(share), world.law, threads=world.threads)
+
+
+def _assembled(
+    world: World,
+    runs: Sequence[Sequence[Measured]],
+    scenarios: Sequence[Scenario],
+    behaviour: Behaviour | None,
+    options: Options,
+    *,
+    cliffs: bool,
+    most: int,
+    draws: int,
+) -> Simulation:
+    bills = runs[0][0].bills
+    joined = {
+        name: together([[getattr(one, name) for one in draw] for draw in runs])
+        for name in ("protection", "payers", "groups")
+    }
+    names = {one.name: one for one in scenarios}
+    funds, regions, about_funds = funds_of(world, bills, names)
+    base = bills[scenarios[0].name, "none"]
+    changed: list[Changed] = []
+    for one in scenarios[1:]:
+        changed += most_changed(world, scenarios[0], one, base, bills[one.name, "none"], most=most)
+    year = int(world.batch.columns.year[0])
+    unmoved = [one.name for one in scenarios[1:] if np.array_equal(bills[one.name, "none"].own, base.own)]
+    notes = [*_notes(world, behaviour, len(runs), draws), *about_funds]
+    notes += [Phrase.of("simulation.not_reached", scenario=name) for name in unmoved]
+    return Simulation(
+        scenarios=tuple(scenarios),
+        people=world.persons,
+        households=world.homes.height,
+        claims=world.batch.height,
+        synthetic=world.population.synthetic,
+        protection=joined["protection"][0],
+        payers=joined["payers"][0],
+        groups=joined["groups"][0],
+        errors={name: found[1] for name, found in joined.items()},
+        funds=funds,
+        regions=regions.filter(pl.col("scenario").is_in([one.name for one in scenarios if one.pools])),
+        use=use_of(world, bills),
+        jumps=jumps_of(list(scenarios), year) if cliffs else None,
+        changed=tuple(changed),
+        flags=flags_of(joined["protection"][0]) if behaviour is not None else (),
+        notes=tuple(notes),
+    )
+
+
+def flags_of(result: Result) -> tuple[Flag, ...]:
+    """List the changes that are clear at zero response and, with the stated one, not clear or of the other sign."""
+    rows = result.rows.filter((pl.col("statistic") == "reform_change") & pl.col("by").is_null())
+    labels = [one for one in ("of", "definition", "threshold", "line", "scenario") if one in rows.columns]
+    zero = rows.filter(pl.col("response") == "none")
+    other = rows.filter(pl.col("response") == "stated").select(*labels, "estimate", "p")
+    pairs = zero.join(other, on=labels, how="inner", suffix="_stated", nulls_equal=True, maintain_order="left")
+    found = []
+    for row in pairs.iter_rows(named=True):
+        before, after = row["estimate"], row["estimate_stated"]
+        if row["p"] is None or row["p"] >= CLEAR or before is None or after is None:
+            continue
+        clear = row["p_stated"] is not None and row["p_stated"] < CLEAR
+        if not clear or before * after < 0:
+            label = " ".join(str(row[one]) for one in labels[1:-1] if row[one] is not None)
+            found.append(Flag(str(row["scenario"]), str(row["of"]), label or "-", before, after))
+    return tuple(found)
+
+
+def _notes(world: World, behaviour: Behaviour | None, populations: int, draws: int) -> list[Phrase]:
+    notes = [Phrase("simulation.synthetic")] if world.population.synthetic else []
+    assumed = world.population.assumed
+    if assumed is not None:
+        notes.append(Phrase.of("simulation.assumed", share=f"{100 * assumed.in_scope:g}"))
+    if world.refused:
+        number = sum(world.refused.values())
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in world.refused.items())
+        notes.append(Phrase.of("simulation.refused", number=f"{number:,}", reasons=reasons))
+    homeless = int((world.home < 0).sum())
+    if homeless:
+        notes.append(Phrase.of("simulation.homeless", number=f"{homeless:,}"))
+    if behaviour is None:
+        notes.append(Phrase("simulation.zero"))
+    else:
+        words = [Phrase(f"simulation.{name}") for name in ("expected", "beside", "more_care")]
+        notes += [behaviour.words(), *words]
+    if populations > 1:
+        notes.append(Phrase.of("simulation.populations", number=populations))
+    if draws:
+        notes.append(Phrase.of("simulation.draws", number=draws))
+    return notes

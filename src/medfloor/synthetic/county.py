@@ -1,0 +1,225 @@
+"""Make a county: households, people, statuses and claims of a place that is told only by published figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from medfloor import __version__
+from medfloor.errors import InputError, UsageError
+from medfloor.synthetic.burden import make_burden
+from medfloor.synthetic.calibration import Calibration
+from medfloor.synthetic.care import Care, make_care, total_of
+from medfloor.synthetic.draws import Array, Ints, stream
+from medfloor.synthetic.health import Health, make_health
+from medfloor.synthetic.homes import CHILD_BELOW, Homes, make_homes
+from medfloor.synthetic.means import Means, consumption_of, make_means
+from medfloor.synthetic.place import Place, shipped_place
+from medfloor.synthetic.reached import checks_of
+from medfloor.synthetic.standing import RESIDENT, RUNNING, Enrolment, Spells, make_enrolment, make_spells
+from medfloor.tables import AREAS, CARE_TYPES, FACILITY_LEVELS, REFERRALS, SCHEMES
+
+LEAST, MOST = 1_000, 5_000_000
+_STUDENT_BELOW = 18
+_ADULT = 15
+
+
+@dataclass(frozen=True)
+class County:
+    """Be a made-up county in the tables of the data contract, each row marked `synthetic`.
+
+    Money is yuan as Float64, exact to the fen. `claims` are those of the residents' scheme; households have
+    `oop_outside`, what they spend themselves on health that is not among the claims. `calibration` tells what was
+    reached.
+    """
+
+    people: pl.DataFrame
+    households: pl.DataFrame
+    spells: pl.DataFrame
+    claims: pl.DataFrame
+    calibration: Calibration
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Give the four tables by name."""
+        return {
+            "people": self.people, "households": self.households, "spells": self.spells, "claims": self.claims,
+        }  # fmt: skip
+
+
+def synthesise(people: int, *, seed: int, place: Place | None = None, years: int = 1) -> County:
+    """Make a county of so many people, calibrated to a place's figures; the same seed gives the same tables.
+
+    `years` is the number of years with claims (1 to 5), each calibrated to the same figures: no trend, no births and
+    deaths.
+    Figures that need a settlement are checked by `medfloor.simulation.validate`. Nothing is fitted to microdata.
+
+    Raises UsageError: bad_people, bad_years, bad_seed; InputError bad_place where the figures contradict each other.
+
+    >>> county = synthesise(2_000, seed=1)
+    >>> county.people.height, bool(county.claims["synthetic"].all())
+    (2000, True)
+    """
+    if not LEAST <= people <= MOST:
+        raise UsageError(
+            "bad_people",
+            f"{people} people: ask for {LEAST:,} to {MOST:,}. A province is several counties of different seeds",
+        )
+    if not 1 <= years <= 5:
+        raise UsageError("bad_years", f"{years} years: ask for 1 to 5")
+    if not 0 <= seed < 1 << 63:
+        raise UsageError("bad_seed", f"seed {seed}: give a whole number from 0")
+    place = place or shipped_place()
+    homes = make_homes(place, people, seed)
+    means = make_means(place, homes, seed)
+    health = make_health(place, homes, means, seed)
+    enrolment = make_enrolment(place, homes, means, seed)
+    spells = make_spells(place, homes, means, health, enrolment, seed)
+    if not (enrolment.scheme == RESIDENT).any():
+        raise InputError("bad_place", f"insurance.residents: among {people:,} people is no resident, so no claims")
+    cares = [make_care(place, homes, health, enrolment, seed, year) for year in range(years)]
+    # Who stays dear can only be seen in a second year, which is not written when it was not asked for.
+    second = cares[1] if years > 1 else make_care(place, homes, health, enrolment, seed, 1)
+    claimed = total_of(cares[0], homes.people) / 100
+    outside, expected = make_burden(place, homes, means, health, enrolment, claimed, seed)
+    spending = consumption_of(place, homes, means, outside + expected)
+    checks = checks_of(place, homes, means, health, enrolment, spells, cares[0], second, spending)
+    persons = _people_table(place, homes, health, enrolment, seed)
+    return County(
+        persons,
+        _households_table(homes, means, enrolment, outside, spending),
+        _spells_table(place, spells, persons),
+        pl.concat([_claims_table(place, care, year, homes.people) for year, care in enumerate(cares)]),
+        Calibration(checks, place, seed, people, years, version=__version__),
+    )
+
+
+def _ids(letter: str, rows: Ints, count: int) -> pl.Series:
+    """Write numbers as ids whose order as text is that of the numbers."""
+    width = len(str(count))
+    return pl.select(pl.lit(letter) + pl.Series(rows + 1).cast(pl.String).str.zfill(width)).to_series()
+
+
+def _days(first: np.datetime64, days: Ints) -> pl.Series:
+    return pl.Series(first + days.astype("timedelta64[D]")).cast(pl.Date)
+
+
+def _first_day(place: Place, year: int = 0) -> np.datetime64:
+    return np.datetime64(f"{place.year + year}-01-01")
+
+
+def _texts(names: tuple[str, ...], codes: Ints) -> pl.Series:
+    return pl.Series(names, dtype=pl.String).gather(codes)
+
+
+def _yuan(fen: Ints) -> Array:
+    """Give the doubles nearest to fen / 100."""
+    return np.asarray(fen / 100.0, np.float64)
+
+
+def _whole_fen(yuan: Array) -> Array:
+    return _yuan(np.rint(yuan * 100).astype(np.int64))
+
+
+def _people_table(place: Place, homes: Homes, health: Health, enrolment: Enrolment, seed: int) -> pl.DataFrame:
+    rng = stream(seed, "birthdays")
+    birthday = (np.datetime64(str(place.year), "Y") - homes.age.astype("timedelta64[Y]")).astype("datetime64[D]")
+    birth = birthday - rng.integers(0, 365, homes.people).astype("timedelta64[D]")
+    joined = (np.datetime64(str(place.year), "Y") - enrolment.continuous_years.astype("timedelta64[Y]")).astype(
+        birth.dtype
+    )
+    joined = np.maximum(joined, birth)
+    insured = pl.Series(enrolment.scheme != SCHEMES.index("none"))
+    student = pl.Series(homes.age < _STUDENT_BELOW)
+    frame = pl.DataFrame(
+        {
+            "person_id": _ids("p", np.arange(homes.people), homes.people),
+            "household_id": _ids("h", homes.home, len(homes.size)),
+            "birth_date": pl.Series(birth).cast(pl.Date),
+            "sex": _texts(("female", "male"), homes.male.astype(np.int64)),
+            "scheme": _texts(SCHEMES, enrolment.scheme),
+            "residence": _texts(("rural", "urban"), homes.urban[homes.home].astype(np.int64)),
+            "enrolled_from": pl.Series(joined).cast(pl.Date),
+            "continuous_years": enrolment.continuous_years.astype(np.int32),
+            "claim_free_years": enrolment.claim_free_years.astype(np.int32),
+            "family_doctor": enrolment.family_doctor,
+            "chronic": health.chronic,
+            "hypertension": health.hypertension,
+            "diabetes": health.diabetes,
+            "major_disease": health.major,
+        }
+    )
+    dated = pl.when(insured).then(pl.col("enrolled_from", "continuous_years", "claim_free_years"))
+    return frame.with_columns(dated, pl.lit(True).alias("synthetic")).insert_column(
+        frame.columns.index("enrolled_from"),
+        pl.select(pl.when(student).then(pl.lit("student_child"))).to_series().alias("insured_class"),
+    )
+
+
+def _households_table(
+    homes: Homes, means: Means, enrolment: Enrolment, outside: Array, spending: dict[str, Array]
+) -> pl.DataFrame:
+    children = homes.total((homes.age < CHILD_BELOW).astype(np.float64)).astype(np.int32)
+    elsewhere = homes.total((enrolment.scheme != SCHEMES.index("resident")).astype(np.float64)).astype(np.int32)
+    return pl.DataFrame(
+        {
+            "household_id": _ids("h", np.arange(len(homes.size)), len(homes.size)),
+            "size": homes.size.astype(np.int32),
+            "adults": homes.size.astype(np.int32) - children,
+            "children": children,
+            "residence": _texts(("rural", "urban"), homes.urban.astype(np.int64)),
+            "income": _whole_fen(means.income),
+            **{name: _whole_fen(values) for name, values in spending.items()},
+            "oop_outside": _whole_fen(outside),
+            "registered_income": _whole_fen(means.registered),
+            "members_elsewhere": elsewhere,
+            "synthetic": np.ones(len(homes.size), np.bool_),
+        }
+    )
+
+
+def _spells_table(place: Place, spells: Spells, people: pl.DataFrame) -> pl.DataFrame:
+    """Give the spells with dates; those of children begin with their birth, or not at all if they ended before it."""
+    first = _first_day(place)
+    running = spells.until == RUNNING
+    frame = pl.DataFrame(
+        {
+            "person_id": people["person_id"].gather(spells.person),
+            "group": pl.Series(spells.group, dtype=pl.String),
+            "from_date": pl.select(
+                pl.max_horizontal(_days(first, spells.since), people["birth_date"].gather(spells.person))
+            ).to_series(),
+            "to_date": _days(first, np.where(running, 0, spells.until)),
+            "detail": pl.Series(spells.detail, dtype=pl.String),
+            "synthetic": np.ones(len(running), np.bool_),
+        }
+    )
+    frame = frame.with_columns(pl.when(pl.Series(~running)).then(pl.col("to_date")).alias("to_date"))
+    return frame.filter(pl.col("to_date").is_null() | (pl.col("to_date") >= pl.col("from_date")))
+
+
+def _claims_table(place: Place, care: Care, year: int, people: int) -> pl.DataFrame:
+    first = _first_day(place, year)
+    count = len(care.person)
+    number = pl.Series(np.arange(1, count + 1)).cast(pl.String).str.zfill(9)
+    return pl.DataFrame(
+        {
+            "claim_id": pl.select(pl.lit(f"c{place.year + year}-") + number).to_series(),
+            "person_id": _ids("p", care.person, people),
+            "care_type": _texts(CARE_TYPES, care.kind),
+            "start_date": _days(first, care.start),
+            "end_date": _days(first, care.start + care.days),
+            "facility_level": _texts(FACILITY_LEVELS, care.level),
+            "area": _texts(AREAS, care.area),
+            "referral": _texts(REFERRALS, care.referral),
+            "diagnosis": _texts(care.codes, care.diagnosis),
+            "total": _yuan(care.total),
+            "off_catalogue": _yuan(care.off_catalogue),
+            "over_limit": _yuan(care.over_limit),
+            "first_self_pay": _yuan(care.first_self_pay),
+            "in_scope": _yuan(care.in_scope),
+            "synthetic": np.ones(count, np.bool_),
+        }
+    )

@@ -1,0 +1,175 @@
+"""`medfloor simulate` and `medfloor household`: what they print and write, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+from made_small import BEIJING, small
+
+from medfloor.cli.main import program
+
+ROOT = Path(__file__).resolve().parents[2]
+CAP = str(ROOT / "examples" / "reforms" / "oop_cap.yaml")
+STEP = str(ROOT / "examples" / "reforms" / "softer_cliff.yaml")
+
+
+def call(*args: str) -> Result:
+    return CliRunner().invoke(program, list(args), prog_name="medfloor")
+
+
+@pytest.fixture(scope="module")
+def county(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("county")
+    return write(folder, small(600))
+
+
+def write(folder: Path, pop) -> Path:  # type: ignore[no-untyped-def]
+    for name in ("claims", "people", "households", "spells"):
+        getattr(pop, name).write_parquet(folder / f"{name}.parquet")
+    return folder
+
+
+def simulated(county: Path, out: Path, *more: str) -> Result:
+    return call(
+        "simulate", "--population", str(county), "--baseline", BEIJING, "--reform", CAP, "--out", str(out), *more
+    )
+
+
+def test_a_simulation_writes_its_page_and_tables(county: Path, tmp_path: Path) -> None:
+    done = simulated(county, tmp_path / "out", "--reform", f"{CAP}+{STEP}", "--no-cliffs", "--lang", "zh")
+    assert done.exit_code == 0, done.output
+    assert "受益与受损" in done.output
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"page.md", "page.html", "households.md", "simulation.json", "protection.csv", "funds.parquet"} <= names
+    plain = json.loads((tmp_path / "out" / "simulation.json").read_text(encoding="utf-8"))
+    assert [one["name"] for one in plain["scenarios"]] == ["baseline", "oop_cap", "oop_cap+softer_cliff"]
+
+
+def test_a_response_stands_beside_no_response(county: Path, tmp_path: Path) -> None:
+    done = simulated(
+        county, tmp_path / "out", "--behaviour", "stated", "--draws", "3", "--no-cliffs", "--households", "0",
+        "--line", "9000", "--catastrophic", "budget:25%", "--by", "residence", "--method", "bootstrap",
+        "--replicates", "20",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "(stated)" in done.output and "(none)" in done.output
+    rows = pl.read_parquet(tmp_path / "out" / "protection.parquet")
+    assert set(rows["response"]) == {"none", "stated"}
+
+
+def test_two_populations_and_two_counties_are_told_apart(county: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    write(other, small(600, seed=9))
+    several = simulated(county, tmp_path / "several", "--population", str(other), "--no-cliffs")
+    assert several.exit_code == 0, several.output
+    assert "2 populations" in several.output
+    pooled = call(
+        "simulate", "--population", f"{county}+{other}", "--baseline", BEIJING, "--no-cliffs", "--reform",
+        str(ROOT / "examples" / "reforms" / "provincial_pooling.yaml"), "--out", str(tmp_path / "pooled"),
+    )  # fmt: skip
+    assert pooled.exit_code == 0, pooled.output
+    assert "as one pool" in pooled.output
+
+
+def test_refused_claims_end_with_one_and_are_told(county: Path, tmp_path: Path) -> None:
+    pop = small(600)
+    assert isinstance(pop.claims, pl.DataFrame)
+    folder = tmp_path / "county"
+    folder.mkdir()
+    write(folder, pop)
+    pop.claims.with_columns(pl.lit("nobody").alias("person_id")).head(1).vstack(pop.claims.tail(-1)).write_parquet(
+        folder / "claims.parquet"
+    )
+    done = simulated(folder, tmp_path / "out", "--no-cliffs")
+    assert done.exit_code == 1, done.output
+    assert "unknown_person 1" in done.output
+
+
+def test_a_survey_is_simulated_with_its_assumption(tmp_path: Path) -> None:
+    survey = tmp_path / "survey.csv"
+    survey.write_text(
+        "hid,hosp,clinic,years,cons,kg\na,30000,500,70,40000,12000\na,0,100,40,40000,12000\n"
+        "b,80000,,35,60000,15000\nc,,3000,50,30000,9000\nd,500,10,20,20000,8000\n"
+    )
+    asked = ["--survey", str(survey), "--map", "household_id=hid,inpatient=hosp,outpatient=clinic,age=years"]
+    asked += ["--map", "consumption=cons,food=kg", "--baseline", BEIJING, "--reform", CAP, "--no-cliffs"]
+    done = call("simulate", *asked, "--in-scope", "80%", "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    assert "80 % of every amount is assumed" in done.output
+    missing = call("simulate", *asked, "--out", str(tmp_path / "out"))
+    assert missing.exit_code == 2
+    assert "no_assumption" in missing.output
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["--population", "nowhere"], "no_population"),
+        ([], "no_people"),
+        (["--population", "nowhere", "--survey", "x.csv"], "no_people"),
+    ],
+)
+def test_misuse_of_simulate_ends_with_two(args: list[str], code: str, tmp_path: Path) -> None:
+    done = call("simulate", *args, "--baseline", BEIJING, "--reform", CAP, "--out", str(tmp_path / "out"))
+    assert done.exit_code == 2
+    assert code in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_misuse_of_choices_ends_with_two(county: Path, tmp_path: Path) -> None:
+    for more, code in (
+        (["--catastrophic", "nonfood"], "bad_threshold"),
+        (["--line", "nonsense"], "no_such_line"),
+        (["--reform", "nothing.yaml"], "reform_not_found"),
+        (["--draws", "1"], "bad_draws"),
+        (["--behaviour", "stated", "--elasticities", "none.toml"], "bad_elasticities"),
+    ):
+        done = simulated(county, tmp_path / "out", *more)
+        assert done.exit_code == 2, done.output
+        assert code in done.output
+
+
+def test_a_household_is_told_written_and_drawn(tmp_path: Path) -> None:
+    for ending in ("csv", "parquet", "json"):
+        out = tmp_path / f"curve.{ending}"
+        done = call("household", "--policy", BEIJING, "--reform", CAP, "--points", "11", "--out", str(out))
+        assert done.exit_code == 0, done.output
+        assert "1,000,000" in done.output
+        assert out.stat().st_size
+    figure = tmp_path / "curve.svg"
+    done = call(
+        "household", "--policy", BEIJING, "--vary", "income", "--status-line", "dibao=17000", "--points", "21",
+        "--figure", str(figure), "--lang", "zh",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "悬崖" in done.output
+    assert "<svg" in figure.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["--in-scope", "1.5"], "bad_share"),
+        (["--status-line", "dibao"], "bad_line"),
+        (["--day", "soon"], "bad_date"),
+        (["--low", "9", "--high", "3"], "bad_points"),
+        (["--reform", "nothing.yaml"], "reform_not_found"),
+        (["--figure", "curve.gif"], "unknown_format"),
+    ],
+)
+def test_misuse_of_household_ends_with_two(args: list[str], code: str) -> None:
+    done = call("household", "--policy", BEIJING, "--points", "3", *args)
+    assert done.exit_code == 2, done.output
+    assert code in done.output
+
+
+def test_help_has_examples_and_exit_codes() -> None:
+    for name in ("simulate", "household"):
+        done = call(name, "--help")
+        assert done.exit_code == 0
+        assert "Examples:" in done.output and "Exit codes:" in done.output
