@@ -32,6 +32,7 @@ SUBJECTS: dict[str, str] = {
     "synthesise": "Make up a county that meets published figures.",
     "measure": "Measure financial protection and equity, with survey errors.",
     "simulate": "Say what reforms change, for whom, and what they cost.",
+    "optimise": "Find the best package that a budget can buy.",
     "household": "Follow one family through all tiers, before and after a reform.",
 }
 """Subcommand -> its short help. The command itself is `command` in medfloor/cli/<name>.py."""

@@ -126,7 +126,10 @@ class Result:
         return self.pick(statistic, **labels).estimate
 
     def to_frame(self, lang: str = "en") -> pl.DataFrame:
-        """Give the rows with definition, line, weight and errors in words beside each estimate."""
+        """Give the rows with definition, line, weight and errors in words beside each estimate.
+
+        Where a label of the rows has such a name, the words are called `<name>_in_words`.
+        """
         words = {
             "measure": self.measure,
             "definition": self.definition.say(lang),
@@ -137,8 +140,10 @@ class Result:
             "level": self.level,
             "special": json.dumps(dict(self.special)),
         }
+        # A label of the same name (which of several lines, which definition) stays; the words stand beside it.
+        named = {f"{name}_in_words" if name in self.rows.columns else name: value for name, value in words.items()}
         return self.rows.with_columns(
-            *[pl.lit(value, pl.Float64 if name == "level" else pl.String).alias(name) for name, value in words.items()]
+            *[pl.lit(value, pl.Float64 if name == "level" else pl.String).alias(name) for name, value in named.items()]
         )
 
     def to_dict(self, lang: str = "en") -> dict[str, Any]:

@@ -1,0 +1,158 @@
+"""Put what an optimisation found on a page, into tables, reform files and a figure of the front."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from medfloor.errors import UsageError
+from medfloor.intake.files import write_bytes, write_table
+from medfloor.reports.drawing import COLOURS, GREY, LABEL, data_of, legend
+from medfloor.reports.figures import FORMATS, _rendered
+from medfloor.reports.simulation import _piped, _plain
+from medfloor.reports.typeface import FAMILIES, register
+from medfloor.simulation.choice import Optimum
+from medfloor.words import join, say
+
+if TYPE_CHECKING:
+    import altair as alt
+
+_DOTS = 1_000
+"""So many of the packages tried are drawn, evenly over the order in which they were tried."""
+_SIZE = (600, 380)
+
+
+def write_optimum(optimum: Optimum, folder: str | os.PathLike[str], lang: str = "en") -> list[Path]:
+    """Write an optimisation into a folder: page.md, front.svg, optimum.json, the tables, and each winner as a reform.
+
+    tried, again and confirmed stand there as CSV and Parquet. Gives the files written.
+
+    Raises OutputError cannot_write, UsageError unknown_language.
+    """
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    plain = json.dumps(optimum.to_dict(lang), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    texts = {"page.md": markdown(optimum, lang), "optimum.json": plain}
+    texts |= {f"{one.name}.yaml": optimum.reform(one) for one in optimum.winners}
+    written = []
+    for name, text in texts.items():
+        write_bytes(text.encode("utf-8"), place / name)
+        written.append(place / name)
+    write_front_figure(optimum, place / "front.svg", lang)
+    written.append(place / "front.svg")
+    frames = {"tried": optimum.tried, "again": optimum.again, "confirmed": optimum.confirmed}
+    for name, frame in frames.items():
+        for ending in (".csv", ".parquet"):
+            write_table(frame, place / f"{name}{ending}", money_columns=[])
+            written.append(place / f"{name}{ending}")
+    return written
+
+
+def markdown(optimum: Optimum, lang: str = "en") -> str:
+    """Write the page as Markdown."""
+    lines = [f"# {say('optimise.title', lang)}", "", _plain(optimum.head(lang)), ""]
+    for title, heads, rows, names in optimum.tables(lang):
+        rules = ["---"] * names + ["---:"] * (len(heads) - names)
+        lines += [f"## {title}", "", _piped(heads), _piped(rules, raw=True), *(_piped(row) for row in rows), ""]
+    for title, phrases in optimum.said():
+        lines += [f"## {say(f'optimise.{title}', lang)}", "", *(f"- {_plain(one.say(lang))}" for one in phrases), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def front_figure(optimum: Optimum, lang: str = "en") -> alt.LayerChart:
+    """Draw headcount against gap: what was tried within the budget, the front, and the named packages.
+
+    The front is of all aims, so that some of it may look beaten in these two.
+
+    Raises UsageError unknown_language.
+    """
+    import altair as alt
+
+    kinds = [say(f"optimise.{one}_dot", lang) for one in ("tried", "front", "named")]
+    colours = alt.Color(
+        field="kind", type="nominal", legend=legend(kinds, None),
+        scale=alt.Scale(domain=kinds, range=[COLOURS[6], COLOURS[0], COLOURS[1]]),
+    )  # fmt: skip
+    x, y = (
+        alt.X(
+            field="headcount", type="quantitative", title=say("optimise.axis_headcount", lang),
+            axis=alt.Axis(format=".1~%"), scale=alt.Scale(zero=False),
+        ),
+        alt.Y(
+            field="gap", type="quantitative", title=say("optimise.axis_gap", lang), axis=alt.Axis(format=",~f"),
+            scale=alt.Scale(zero=False),
+        ),
+    )  # fmt: skip
+    tried = optimum.tried.filter(pl.col("within") & ~pl.col("front"))
+    tried = tried.gather_every(max(1, -(-tried.height // _DOTS)))
+    dots = [_dot(row, kinds[0]) for row in tried.iter_rows(named=True)]
+    front = [_dot(one.figures.aims, kinds[1]) for one in optimum.front]
+    named = _labelled(optimum, kinds[2], lang)
+
+    def points(data: list[dict[str, Any]], size: int, opacity: float) -> Any:
+        chart = alt.Chart(data_of(data)).mark_point(filled=True, size=size, opacity=opacity)
+        return chart.encode(x=x, y=y, color=colours)
+
+    def labels(data: list[dict[str, Any]], align: Literal["left", "right"], dx: int) -> Any:
+        chart = alt.Chart(data_of(data)).mark_text(align=align, dx=dx, fontSize=LABEL)
+        return chart.encode(x=x, y=y, text=alt.Text(field="name", type="nominal"))
+
+    # Names to the left and to the right in turn, from top to bottom, so that neighbours do not cover each other.
+    sides = [labels(named[0::2], "left", 9), labels(named[1::2], "right", -9)]
+    register()
+    title = say("optimise.title", lang)
+    made: alt.LayerChart = (
+        alt.layer(points(dots, 16, 0.35), points(front, 45, 0.9), points(named, 110, 1.0), *sides)
+        .properties(
+            width=_SIZE[0], height=_SIZE[1],
+            title=alt.TitleParams(
+                [title], subtitle=_subtitle(optimum, lang), anchor="start", fontSize=17, subtitleFontSize=12.5
+            ),
+            background="white", padding=8, description=f"{title}. {optimum.head(lang)}",
+        )
+        .configure(font=", ".join(FAMILIES))
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelFontSize=LABEL, titleFontSize=LABEL, titleFontWeight="normal", titlePadding=10, gridColor="#E4E4E4",
+            domainColor=GREY,
+        )
+        .configure_legend(labelFontSize=LABEL, labelLimit=0)
+    )  # fmt: skip
+    return made
+
+
+def write_front_figure(optimum: Optimum, path: str | os.PathLike[str], lang: str = "en") -> None:
+    """Draw the front into a file, whole or not at all: .svg, .png, .pdf or .json (Vega-Lite).
+
+    Raises UsageError unknown_format for another ending, OutputError cannot_write.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in FORMATS:
+        raise UsageError("unknown_format", f"{os.fspath(path)} ends in none of {', '.join(FORMATS)}. Rename it.")
+    write_bytes(_rendered(front_figure(optimum, lang), ending), path)  # type: ignore[arg-type]
+
+
+def _dot(row: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {"headcount": row["headcount"], "gap": row["gap"], "kind": kind}
+
+
+def _labelled(optimum: Optimum, kind: str, lang: str) -> list[dict[str, Any]]:
+    """Give the named packages from top to bottom; those at one place share a dot and a label."""
+    places: dict[tuple[float, float], list[str]] = {}
+    for one in optimum.named:
+        places.setdefault((one.value("gap"), one.value("headcount")), []).append(one.title(lang))
+    return [
+        {"headcount": headcount, "gap": gap, "kind": kind, "name": join(names, lang)}
+        for (gap, headcount), names in sorted(places.items(), reverse=True)
+    ]
+
+
+def _subtitle(optimum: Optimum, lang: str) -> list[str]:
+    from medfloor.reports.drawing import TEXT
+    from medfloor.reports.typeface import wrapped
+
+    return list(wrapped(optimum.head(lang), 12.5, TEXT))
