@@ -40,6 +40,11 @@ format:
 bench *args:
     {{ bin }}/python -m benchmarks {{ args }}
 
+# Compare with other programs on the same jobs, in one run; a peer in another interpreter: `just peers --python openfisca=PATH`
+peers *args:
+    {{ bin }}/python benchmarks/annual.py {{ args }}
+    {{ bin }}/python benchmarks/peers.py
+
 # Run the main job: Beijing's rules on the shipped sample
 demo:
     {{ bin }}/medfloor demo

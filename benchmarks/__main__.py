@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from timing import machine
 
-NAMES = ("start", "single", "peers", "kernel", "files", "measures", "synthesise", "simulate", "optimise")
+NAMES = ("start", "single", "peers", "annual", "kernel", "files", "measures", "synthesise", "simulate", "optimise")
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ def optimise(county: Path, asked: str = "", vary: str = "resident.toml") -> Resu
     )
 
 
-SMALL = "--budget same --evaluations 60 --fresh 2 --fresh-people 1000"
+SMALL = "--budget same --evaluations 60 --beside 0 --fresh 2 --fresh-people 1000"
 
 
 @pytest.mark.parametrize(("lang", "word"), [("zh", "发生率最小"), ("en", "least headcount")])
@@ -79,10 +79,26 @@ def test_nothing_is_written_without_a_folder(county: Path, here: Path) -> None:
     assert "9,000.00" in done.stdout
 
 
+def test_a_fund_may_be_limited_and_who_counts_by_capacity_to_pay(county: Path, here: Path) -> None:
+    done = optimise(
+        county,
+        f"{SMALL} --budget assistance=same --minimise gap --catastrophic who:0.4 --beside 1000 --out best --fresh 0",
+    )
+    assert done.exit_code in (0, 1), done.output
+    told = json.loads((here / "best" / "optimum.json").read_text(encoding="utf-8"))
+    assert told["definition"] == "who"
+    assert (told["beside"], told["choosing"]) == (1000, 2000)
+    assert all(one["paid"]["assistance"] <= told["funds"]["assistance"] for one in told["winners"])
+    assert "capacity to pay by WHO" in done.stdout
+    assert "of what assistance may pay" in done.stdout
+
+
 def test_a_winner_that_does_not_stand_up_gives_one(county: Path) -> None:
     # Twenty packages on three thousand people find no package that a fresh thousand confirm beyond doubt, or that stays
     # within the budget once use responds; where they do, there is no warning and the code is 0.
-    done = optimise(county, "--budget same --evaluations 20 --fresh 2 --fresh-people 1000 --minimise headcount")
+    done = optimise(
+        county, "--budget same --evaluations 20 --beside 0 --fresh 2 --fresh-people 1000 --minimise headcount"
+    )
     assert done.exit_code == (1 if "What does not stand up" in done.stdout else 0)
 
 
@@ -91,8 +107,13 @@ def test_a_winner_that_does_not_stand_up_gives_one(county: Path) -> None:
     [
         ("--budget lots --minimise gap", "bad_budget"),
         ("--budget same --minimise gap --evaluations 2", "bad_looks"),
-        ("--budget 5 --minimise gap --evaluations 20 --fresh 0", "budget_out_of_reach"),
-        ("--budget same --minimise gap --catastrophic who:0.4", "no_such_definition"),
+        ("--budget same --budget dental=same --minimise gap", "bad_budget"),
+        ("--budget assistance=same --minimise gap", "bad_budget"),
+        ("--budget same --minimise gap --catastrophic sdg:0.4", "bad_ppp"),
+        ("--budget same --minimise gap --line -5", "bad_line"),
+        ("--budget same --minimise gap --line nan", "bad_line"),
+        ("--budget 5 --minimise gap --evaluations 20 --beside 0 --fresh 0", "budget_out_of_reach"),
+        ("--budget same --minimise gap --catastrophic whom:0.4", "no_such_definition"),
         ("--budget same --minimise gap --catastrophic nonfood", "bad_threshold"),
         ("--budget same --minimise gap --elasticities none.toml", "bad_elasticities"),
         ("--budget same --minimise gap --candidates none.yaml", "reform_not_found"),

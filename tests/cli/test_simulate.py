@@ -44,7 +44,15 @@ def test_a_simulation_writes_its_page_and_tables(county: Path, tmp_path: Path) -
     assert done.exit_code == 0, done.output
     assert "受益与受损" in done.output
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"page.md", "page.html", "households.md", "simulation.json", "protection.csv", "funds.parquet"} <= names
+    assert {
+        "page.md",
+        "page.html",
+        "households.md",
+        "simulation.json",
+        "simulation.xlsx",
+        "protection.csv",
+        "funds.parquet",
+    } <= names
     plain = json.loads((tmp_path / "out" / "simulation.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in plain["scenarios"]] == ["baseline", "oop_cap", "oop_cap+softer_cliff"]
 
@@ -121,12 +129,30 @@ def test_misuse_of_simulate_ends_with_two(args: list[str], code: str, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+def test_fresh_populations_stand_beside_a_made_up_one_only(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    pop = small(600)
+    write(real, pop)
+    pop.people.drop("synthetic").write_parquet(real / "people.parquet")
+    refused = simulated(real, tmp_path / "out", "--fresh", "2")
+    assert refused.exit_code == 2 and "not_made_up" in refused.output
+    made = call("synthesise", "--people", "1000", "--seed", "1", "--out", str(tmp_path / "made"))
+    assert made.exit_code in (0, 1), made.output
+    done = simulated(tmp_path / "made", tmp_path / "out", "--fresh", "2", "--no-cliffs", "--households", "0")
+    assert done.exit_code == 0, done.output
+    assert "3 populations" in done.output
+
+
 def test_misuse_of_choices_ends_with_two(county: Path, tmp_path: Path) -> None:
     for more, code in (
         (["--catastrophic", "nonfood"], "bad_threshold"),
         (["--line", "nonsense"], "no_such_line"),
         (["--reform", "nothing.yaml"], "reform_not_found"),
         (["--draws", "1"], "bad_draws"),
+        (["--forgone", "0.1"], "no_response"),
+        (["--behaviour", "stated", "--forgone", "much"], "bad_number"),
+        (["--behaviour", "stated", "--forgone", "-0.1"], "bad_share"),
         (["--behaviour", "stated", "--elasticities", "none.toml"], "bad_elasticities"),
     ):
         done = simulated(county, tmp_path / "out", *more)
@@ -135,7 +161,7 @@ def test_misuse_of_choices_ends_with_two(county: Path, tmp_path: Path) -> None:
 
 
 def test_a_household_is_told_written_and_drawn(tmp_path: Path) -> None:
-    for ending in ("csv", "parquet", "json"):
+    for ending in ("csv", "parquet", "json", "xlsx"):
         out = tmp_path / f"curve.{ending}"
         done = call("household", "--policy", BEIJING, "--reform", CAP, "--points", "11", "--out", str(out))
         assert done.exit_code == 0, done.output
@@ -160,12 +186,25 @@ def test_a_household_is_told_written_and_drawn(tmp_path: Path) -> None:
         (["--low", "9", "--high", "3"], "bad_points"),
         (["--reform", "nothing.yaml"], "reform_not_found"),
         (["--figure", "curve.gif"], "unknown_format"),
+        (["--out", "curve.gif"], "unknown_format"),
+        (["--out", "nowhere/curve.csv"], "cannot_write"),
+        (["--high", "0"], "bad_points"),
+        (["--high", "inf"], "bad_points"),
+        (["--status", "foo"], "bad_choice"),
+        (["--status-line", "dibao=17000"], "bad_line"),
+        (["--vary", "income", "--status-line", "dibao=nan"], "bad_family"),
     ],
 )
 def test_misuse_of_household_ends_with_two(args: list[str], code: str) -> None:
     done = call("household", "--policy", BEIJING, "--points", "3", *args)
     assert done.exit_code == 2, done.output
     assert code in done.output
+
+
+def test_the_care_is_on_the_day_of_the_pinned_policy() -> None:
+    asked = ["--policy", "cn/neimenggu/ulanqab@2020-06-01", "--points", "3"]
+    assert "2020-06-01" in call("household", *asked).output
+    assert "2020-07-01" in call("household", *asked, "--day", "2020-07-01").output
 
 
 def test_help_has_examples_and_exit_codes() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from medfloor.cli.main import program
+from medfloor.synthetic import shipped_place
 
 TABLES = ("people", "households", "spells", "claims")
 
@@ -55,12 +59,48 @@ def test_a_missed_bar_gives_one_and_the_files_are_there(here: Path) -> None:
     assert pl.read_csv(here / "small" / "claims.csv")["synthetic"].all()
 
 
+def test_tables_of_another_format_are_not_left_beside_new_ones(here: Path) -> None:
+    assert synthesise("--people 1000 --seed 0 --out small --unsettled").exit_code in (0, 1)
+    before = (here / "small" / "claims.parquet").read_bytes()
+    done = synthesise("--people 1000 --seed 1 --out small --unsettled --format csv")
+    assert done.exit_code == 2
+    assert "other_format" in done.stderr
+    assert (here / "small" / "claims.parquet").read_bytes() == before
+    assert not (here / "small" / "claims.csv").exists()
+
+
+def test_the_law_of_a_place_may_lie_beside_its_file(here: Path) -> None:
+    (here / "places").mkdir()
+    (here / "places" / "law.yaml").write_bytes(Path(shipped_place().policy_address).read_bytes())
+    (here / "places" / "mine.toml").write_text('id = "mine"\npolicy = "law.yaml"\n', encoding="utf-8")
+    done = synthesise("--people 1000 --seed 0 --out mine --place places/mine.toml")
+    assert done.exit_code in (0, 1), done.output  # so few people miss a bar in some seeds
+    assert "Settled under synthetic/cn-2025; rows refused: 0." in done.stdout
+
+
+def test_the_bytes_do_not_depend_on_the_process_or_its_threads(here: Path) -> None:
+    digests = []
+    for threads in ("1", "3"):
+        command = [sys.executable, "-m", "medfloor.cli.main", "synthesise", "--people", "2000", "--seed", "5"]
+        folder = here / threads
+        done = subprocess.run(
+            [*command, "--out", str(folder), "--unsettled"],
+            env=os.environ | {"POLARS_MAX_THREADS": threads, "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode in (0, 1), done.stderr  # so few people miss a bar in some seeds
+        digests.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()})
+    assert digests[0] == digests[1]
+
+
 def test_the_report_speaks_chinese(here: Path) -> None:
     done = synthesise("--people 2000 --seed 0 --out small --unsettled --lang zh")
     assert "虚构" in done.stdout
     page = (here / "small" / "calibration.md").read_text(encoding="utf-8")
     assert page.startswith("# 虚构县的校准报告")
     assert "census5" in page
+    assert "次均住院费用，级别：三级" in page  # a colon of the language
 
 
 def test_a_place_file_and_another_law(here: Path) -> None:

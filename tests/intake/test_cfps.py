@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import polars as pl
+import pyreadstat
 import pytest
 
 from medfloor import tables
@@ -49,8 +50,11 @@ def test_people_are_the_sum_of_their_files_less_those_in_two(made: MadeFiles, su
         survey.findings.dropped.filter(pl.col("reason") == "joined_with_other_file").select("wave", "rows").iter_rows()
     )
     for wave in WAVES:
-        rows = sum(rows for name, rows in made.truth["rows"].items() if name[4:8] == wave and "fam" not in name)
-        rows -= made.truth["rows"].get("cfps2018crossyearid_202104.dta", 0) if wave == "2018" else 0
+        rows = sum(
+            rows
+            for name, rows in made.truth["rows"].items()
+            if name[4:8] == wave and "fam" not in name and "crossyear" not in name
+        )
         assert counts[wave] == rows - joined.get(wave, 0)
         assert counts[wave] == made.world.people[int(wave)].height
 
@@ -332,6 +336,55 @@ def test_a_column_in_two_spellings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_cfps(tmp_path)
     assert caught.value.code == "ambiguous_column"
+
+
+def test_a_stata_file_with_a_column_in_two_spellings_says_so(tmp_path: Path) -> None:
+    """Stata tells fid18 and FID18 apart, so that a user's own file may have both."""
+    path = tmp_path / "cfps2018famecon_202101.dta"
+    pyreadstat.write_dta(pl.DataFrame({"fid18": [1.0], "FID18": [2.0]}), str(path), version=14)
+    with pytest.raises(InputError) as caught:
+        read_cfps(tmp_path)
+    assert caught.value.code == "ambiguous_column"
+
+
+def test_the_children_of_2022_may_be_in_a_file_of_their_own(tmp_path: Path) -> None:
+    """The English release of 2022 has ecfps2022child_202410."""
+    pl.DataFrame({"fid22": [1]}).write_csv(tmp_path / "ecfps2022famecon_202410.csv")
+    pl.DataFrame({"pid": [1], "fid22": [1], "age": [40]}).write_csv(tmp_path / "ecfps2022person_202410.csv")
+    pl.DataFrame({"pid": [2], "fid22": [1], "age": [5]}).write_csv(tmp_path / "ecfps2022child_202410.csv")
+    people = read_cfps(tmp_path).people
+    assert people.select("person_id", "age", "file_kind").rows() == [("1", 40.0, "person"), ("2", 5.0, "child")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cfps2018person_202012.csv", "ecfps2018person_202012.csv", "CFPS2018PERSON_202012.CSV", "cfps2018person.csv",
+        "cfps_2018_person.csv", "cfps2018_person_202012.csv", "Cfps2018person_170630.csv", "cfps2018person_092019compress.csv",
+    ],
+)  # fmt: skip
+def test_names_of_files_vary(tmp_path: Path, name: str) -> None:
+    pl.DataFrame({"FID18": [1]}).write_csv(tmp_path / "cfps2018famecon_202101.csv")
+    pl.DataFrame({"PID": [7], "FID18": [1]}).write_csv(tmp_path / name)
+    assert read_cfps(tmp_path).people["person_id"].to_list() == ["7"]
+
+
+def test_a_file_of_cfps_of_an_unknown_kind_is_told_from_others(tmp_path: Path) -> None:
+    pl.DataFrame({"fid12": [1]}).write_csv(tmp_path / "cfps2012famecon_201906.csv")
+    for name in ("cfps2012famros_092015compress.csv", "notes.csv"):
+        pl.DataFrame({"fid12": [1]}).write_csv(tmp_path / name)
+    files = read_cfps(tmp_path).findings.files.filter(~pl.col("used"))
+    assert files.select("file", "why").rows() == [
+        ("cfps2012famros_092015compress.csv", "unknown_kind"), ("notes.csv", "not_cfps"),
+    ]  # fmt: skip
+
+
+def test_a_panel_of_people_in_one_wave_is_not_in_every_wave(tmp_path: Path) -> None:
+    pl.DataFrame({"fid16": [1]}).write_csv(tmp_path / "cfps2016famecon_201807.csv")
+    pl.DataFrame({"fid18": [1]}).write_csv(tmp_path / "cfps2018famecon_202101.csv")
+    pl.DataFrame({"pid": [7], "fid18": [1]}).write_csv(tmp_path / "cfps2018person_202012.csv")
+    links = {(a, b): u for a, b, u, _ in read_cfps(tmp_path).findings.links.iter_rows()}
+    assert links["person", "any wave"] == 1 and links["person", "every wave"] == 0
 
 
 def test_another_way_of_linking_is_misuse(made: MadeFiles) -> None:

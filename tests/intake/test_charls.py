@@ -59,15 +59,20 @@ def test_a_year_of_own_payments_is_stays_and_twelve_months_of_visits(tmp_path: P
 
 def test_people_are_linked_and_counted(tmp_path: Path) -> None:
     links = read_charls(write(tmp_path)).findings.links
-    assert links.select("between", "units", "rows").rows() == [
-        ("any wave", 3, 5), ("two or more waves", 2, 4), ("every wave", 2, 4),
+    people = links.filter(pl.col("link") == "person")
+    assert people.select("between", "units", "rows").rows() == [
+        ("any wave", 3, 5), ("two or more waves", 2, 4), ("every wave", 2, 4), ("2011-2013", 2, 4),
+    ]  # fmt: skip
+    homes = links.filter(pl.col("link") != "person")
+    assert homes.filter(pl.col("between") == "any wave").rows() == [
+        ("household", "any wave", 2, 4), ("balanced", "any wave", 2, 4),
     ]  # fmt: skip
 
 
 def test_what_the_file_lacks_is_reported(tmp_path: Path) -> None:
     told = read_charls(write(tmp_path)).findings.columns
     lacking = told.filter((pl.col("status") == "not_in_file") & (pl.col("wave") == "2011"))["column"].to_list()
-    assert {"food", "price_index", "health"} <= set(lacking)
+    assert {"food_week", "price_index", "health"} <= set(lacking)
 
 
 def test_a_csv_of_the_same_reads_alike(tmp_path: Path) -> None:
@@ -97,3 +102,91 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_charls(tmp_path / "other.xlsx")
     assert caught.value.code == "unknown_format"
+
+
+def test_food_of_a_week_becomes_that_of_a_year(tmp_path: Path) -> None:
+    read = read_charls(write(tmp_path, PEOPLE.with_columns(hh1cfood=pl.Series([100.0, 100.0, 30.0]))))
+    first = read.households.filter(pl.col("wave") == "2011")
+    assert first.select("household_id", "food").rows() == [("01", 5200.0), ("02", 1560.0)]
+
+
+def test_wealth_of_the_household_and_of_the_couple_are_never_one_column(tmp_path: Path) -> None:
+    wealth = PEOPLE.with_columns(hh1atotb=pl.Series([-5.0, -5.0, 9.0]), h3atotb=pl.Series([7.0, 7.0, None]))
+    read = read_charls(write(tmp_path, wealth.with_columns(r3agey=pl.Series([64.0, 62.0, None]))))
+    rows = read.households.select("wave", "household_id", "net_assets", "net_assets_couple").rows()
+    assert rows[0] == ("2011", "01", -5.0, None) and rows[-1] == ("2015", "01", None, 7.0)
+
+
+def test_the_two_scales_of_health_are_never_pooled(tmp_path: Path) -> None:
+    both = PEOPLE.with_columns(r1shlt=pl.Series([1.0, 1.0, 1.0]), r1shlta=pl.Series([4.0, 5.0, None]))
+    assert read_charls(write(tmp_path, both), waves=[2011]).people["health"].to_list() == [4.0, 5.0, None]
+
+
+def test_the_interview_status_decides_who_has_a_row(tmp_path: Path) -> None:
+    # The dead of 2013 still have a household that answers, and an age that was filled in.
+    told = PEOPLE.with_columns(r2iwstat=pl.Series([1.0, 5.0, 4.0]))
+    people = read_charls(write(tmp_path, told)).people
+    assert people.filter(pl.col("wave") == "2013")["person_id"].to_list() == ["011"]
+    assert people.filter(pl.col("wave") == "2011").height == 3
+
+
+def test_a_version_whose_waves_are_of_other_years_is_refused(tmp_path: Path) -> None:
+    """Version C has the life history of 2014 as wave 3 and 2015 as wave 4."""
+    other = PEOPLE.with_columns(r4iwy=pl.Series([2015.0, 2015.0, 2016.0]), r4agey=pl.Series([64.0, 62.0, 75.0]))
+    with pytest.raises(
+        InputError, match="r4iwy says that the interviews of the wave of 2018 were held in 2015"
+    ) as caught:
+        read_charls(write(tmp_path, other))
+    assert caught.value.code == "other_version"
+    right = other.with_columns(r4iwy=pl.Series([2018.0, 2019.0, 2018.0]))
+    assert read_charls(write(tmp_path, right)).people.filter(pl.col("wave") == "2018").height == 3
+
+
+def test_members_who_tell_of_different_homes_are_counted(tmp_path: Path) -> None:
+    apart = PEOPLE.with_columns(hh1ctot=pl.Series([20000.0, 6000.0, 8000.0]))
+    read = read_charls(write(tmp_path, apart))
+    dropped = read.findings.dropped.filter(pl.col("reason") == "household_answers_differ")
+    assert dropped.select("wave", "rows").rows() == [("2011", 1)]
+    assert read.households["consumption"].to_list()[0] == 20000.0
+
+
+def test_rows_without_a_number_are_refused_as_such(tmp_path: Path) -> None:
+    PEOPLE.with_columns(ID=pl.Series(["011", "", "011"])).write_csv(tmp_path / "c.csv")
+    read = read_charls(tmp_path / "c.csv")
+    assert read.rejects["reason"].to_list() == ["missing_value", "duplicate_row"]
+    assert read.findings.dropped.select("reason", "rows").rows() == [("missing_value", 1), ("duplicate_row", 1)]
+
+
+def test_money_is_brought_to_the_prices_of_one_year(tmp_path: Path) -> None:
+    food = PEOPLE.with_columns(hh2cfood=pl.Series([100.0, None, 30.0]))
+    plain, read = read_charls(write(tmp_path, food)), read_charls(write(tmp_path, food), prices=2011)
+    later = pl.col("wave") == "2013"
+    level = 1.026 * 1.026  # the shipped index of 2012 and 2013: 102.6 twice
+    for name in ("consumption", "income", "oop", "food"):
+        before, after = (one.households.filter(later)[name].to_list() for one in (plain, read))
+        # A last place may differ, for the level is a product.
+        assert [value is None for value in after] == [value is None for value in before], name
+        known = [value for value in before if value is not None]
+        assert [value for value in after if value is not None] == pytest.approx([v / level for v in known], rel=1e-12)
+    assert read.households.filter(~later)["consumption"].equals(plain.households.filter(~later)["consumption"])
+    assert read.people.filter(later)["price_level"].to_list() == pytest.approx([level] * 2, rel=1e-12)
+
+
+def test_of_thousands_of_columns_only_the_wanted_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    real = pyreadstat.read_dta
+
+    def watched(path: str, **options: object) -> object:
+        asked.append(options.get("usecols"))
+        return real(path, **options)
+
+    monkeypatch.setattr(pyreadstat, "read_dta", watched)
+    read_charls(write(tmp_path, PEOPLE.with_columns(r1cesd10=pl.lit(3.0))))
+    assert asked[-1] == PEOPLE.columns
+
+
+def test_a_column_in_two_spellings_is_refused(tmp_path: Path) -> None:
+    PEOPLE.with_columns(R1AGEY=pl.lit(1.0)).write_csv(tmp_path / "c.csv")
+    with pytest.raises(InputError) as caught:
+        read_charls(tmp_path / "c.csv")
+    assert caught.value.code == "ambiguous_column"

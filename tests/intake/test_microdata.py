@@ -137,25 +137,6 @@ def test_french_in_an_old_stata_file_stays_french(tmp_path: Path) -> None:
     assert read_microdata(path, labels=["pays"]).accepted["pays"].to_list() == words
 
 
-def test_the_reader_of_sas_files_is_called_with_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "survey.SAS7BDAT"
-    path.write_bytes(b"")
-    asked = []
-
-    class Meta:
-        variable_value_labels: dict[str, dict[float, str]] = {}  # noqa: RUF012
-        column_labels: list[str] = []  # noqa: RUF012
-        file_encoding = "UTF-8"
-
-    def reader(name: str, output_format: str) -> tuple[pl.DataFrame, Meta]:
-        asked.append((name, output_format))
-        return FRAME, Meta()
-
-    monkeypatch.setattr(pyreadstat, "read_sas7bdat", reader)
-    assert read(path).accepted["oop"].to_list() == [1200.5, None, 0.0]
-    assert asked == [(str(path), "polars")]
-
-
 @pytest.mark.parametrize("kind", [".dta", ".sav", ".zsav", ".por", ".sas7bdat", ".xpt"])
 @pytest.mark.parametrize("content", [b"", b"hhid,med\n1,2\n" * 30])
 def test_a_file_that_is_not_what_its_ending_says_is_refused(kind: str, content: bytes, tmp_path: Path) -> None:

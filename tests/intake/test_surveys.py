@@ -60,3 +60,13 @@ def test_without_a_mapping_there_is_nothing_to_read() -> None:
     with pytest.raises(UsageError) as caught:
         read_survey(TABLE, mapping={})
     assert caught.value.code == "no_mapping"
+
+
+def test_units_are_counted_over_waves_where_the_mapping_gives_them() -> None:
+    frame = pl.DataFrame({"y": ["1", "1", "2", "3"], "hh": ["a", "b", "a", None], "med": ["1", "2", "3", "4"]})
+    links = read_survey(frame, mapping="wave=y,household_id=hh,oop=med").findings.links
+    assert links.rows() == [
+        ("household", "any wave", 2, 3), ("household", "two or more waves", 1, 2), ("household", "every wave", 0, 0),
+        ("household", "1-2", 1, 2), ("household", "2-3", 0, 0),
+    ]  # fmt: skip
+    assert read_survey(frame, mapping="household_id=hh,oop=med").findings.links.height == 0

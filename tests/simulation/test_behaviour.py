@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_small import BEIJING, small
 
-from medfloor.errors import InputError
+from medfloor.errors import InputError, UsageError
 from medfloor.simulation import World, bills_of, scenario, scenarios_of, stated
 from medfloor.simulation.behaviour import arc_ratio, copies_of, prices_of
 
@@ -108,6 +108,19 @@ def test_forgone_care_of_the_poor_comes_back_only_where_it_is_stated_and_cheaper
     more = with_it > without
     assert more.any()
     assert prices.poor[prices.cell][more].all()
+
+
+def test_forgone_care_is_assumed_by_a_number_and_held_in_draws() -> None:
+    assumed = stated(forgone=0.2)
+    rng = np.random.default_rng(1)
+    assert assumed.drawn(rng).forgone.value == assumed.forgone.value == 0.2
+    assert "20 %" in assumed.words().say("en") and "用户假定" in assumed.words().say("zh")
+    # As shipped nothing comes back, in draws neither, and that is said.
+    assert stated().drawn(rng).forgone.value == 0
+    assert "no figure was found" in stated().words().say("en")
+    for wrong in (-0.1, 9.0, float("nan")):
+        with pytest.raises(UsageError, match="forgone care"):
+            stated(forgone=wrong)
 
 
 def test_a_wrong_file_of_elasticities_says_what_is_wrong(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from made_small import BEIJING, small
 
 from medfloor.errors import InputError, PolicyError, UsageError
+from medfloor.measures import Design
 from medfloor.reports.simulation import html, markdown, sections_of, write_simulation
 from medfloor.simulation import Assumed, World, population_of_survey, protection, scenario, simulate
 from medfloor.simulation.compare import flags_of
@@ -93,11 +94,67 @@ def test_winners_of_all_groups_make_the_whole(simulation) -> None:  # type: igno
 
 
 def test_funds_pay_what_the_tiers_paid(simulation) -> None:  # type: ignore[no-untyped-def]
-    funds = simulation.funds.filter((pl.col("scenario") == "oop_cap") & (pl.col("response") == "none"))
+    of_cap = (pl.col("scenario") == "oop_cap") & (pl.col("response") == "none")
+    rows = simulation.funds.rows.filter(of_cap)
+    paid = rows.filter(pl.col("statistic") == "paid_out")
     per_head = simulation.payers.value("amount", payer="all", scenario="oop_cap", response="none")
-    assert funds["paid_out"].sum() == pytest.approx(per_head * simulation.people)
-    assert funds["paid_in"].null_count() == funds.height
+    assert paid.filter(pl.col("fund") != "all")["estimate"].sum() == pytest.approx(per_head * simulation.people)
+    assert paid.filter(pl.col("fund") == "all")["estimate"].sum() == pytest.approx(per_head * simulation.people)
+    assert "paid_in" not in rows["statistic"].to_list()
     assert any(note.key == "simulation.no_premiums" for note in simulation.notes)
+
+
+def test_a_fund_has_the_error_of_a_total_of_households() -> None:
+    pop = small(600)
+    world = World.of(pop, scenario(BEIJING).law)
+    found = simulate(pop, BEIJING, [CAP], cliffs=False, most=0)
+    paid = world.by_home(world.settle().covered)
+    asked = found.funds.pick("paid_out", fund="all", scenario="baseline")
+    assert asked.estimate == pytest.approx(paid.sum())
+    # A total of n households drawn with replacement: n times the standard deviation over the root of n.
+    assert asked.se == pytest.approx(np.sqrt(len(paid)) * paid.std(ddof=1))
+    before, after = (found.use.value("units", care="inpatient", scenario=one) for one in ("baseline", "oop_cap"))
+    assert before == after == (world.family == 0).sum()
+
+
+def test_every_line_of_every_table_has_an_interval(simulation) -> None:  # type: ignore[no-untyped-def]
+    for name, result in simulation.results.items():
+        known = result.rows.filter(pl.col("estimate").is_not_null() & (pl.col("kind") != "proportion"))
+        # A change for each 10,000 yuan has none where nothing was paid more; a share of nobody has none either.
+        known = known.filter(pl.col("statistic") != "change_per_10000")
+        assert known["low"].null_count() == 0, name
+        assert known["high"].null_count() == 0, name
+
+
+def test_funds_and_use_are_means_over_populations() -> None:
+    several = [small(600, seed) for seed in (1, 2, 3)]
+    found = simulate(several, BEIJING, [CAP], behaviour="stated", draws=3, cliffs=False, most=0)
+    singles = [simulate(one, BEIJING, [CAP], behaviour="stated", cliffs=False, most=0) for one in several]
+    labels = {"fund": "all", "scenario": "oop_cap", "response": "stated"}
+    values = [one.funds.value("extra", **labels) for one in singles]
+    assert found.funds.value("extra", **labels) == pytest.approx(np.mean(values))
+    parts = found.errors["funds"].filter((pl.col("statistic") == "extra") & (pl.col("fund") == "all"))
+    row = parts.filter(pl.col("response") == "stated").row(0, named=True)
+    assert row["se_populations"] == pytest.approx(np.std(values, ddof=1))
+    assert row["se_draws"] > 0
+    ratio = {"care": "inpatient", "scenario": "oop_cap", "response": "stated"}
+    assert found.use.value("use_ratio", **ratio) == pytest.approx(
+        np.mean([one.use.value("use_ratio", **ratio) for one in singles])
+    )
+
+
+def test_without_errors_a_conclusion_that_turns_is_flagged_all_the_same() -> None:
+    design = Design(method="none")
+    found = simulate(small(), BEIJING, [CAP], behaviour="stated", cliffs=False, most=0, design=design)
+    assert found.protection.rows["p"].null_count() == found.protection.rows.height
+    change = {
+        one: found.protection.value("reform_change", of="mean_spending", scenario="oop_cap", response=one)
+        for one in ("none", "stated")
+    }
+    flagged = "mean_spending" in [one.of for one in found.flags]
+    assert flagged == (change["none"] * change["stated"] <= 0)
+    for one in found.flags:
+        assert one.zero * one.stated <= 1e-9
 
 
 def test_a_step_between_statuses_closes_or_lowers_a_cliff(simulation) -> None:  # type: ignore[no-untyped-def]
@@ -132,8 +189,13 @@ def test_a_conclusion_that_holds_only_without_response_is_flagged(simulation) ->
     after = (both["p"] < 0.05).fill_null(False).to_numpy()
     same = (zero["estimate"] * both["estimate"] >= 0).to_numpy()
     wanted = int((clear & (~after | ~same)).sum())
-    assert len([one for one in simulation.flags if one.scenario == "oop_cap"]) == wanted
-    assert flags_of(simulation.protection) == () or simulation.flags[0].text("zh")
+    assert len([one for one in flags_of(simulation.protection) if one.scenario == "oop_cap"]) == wanted
+    every = [
+        flag for result in (simulation.protection, simulation.payers, simulation.groups) for flag in flags_of(result)
+    ]
+    assert [one.text("en") for one in simulation.flags] == [one.text("en") for one in every]
+    for flag in simulation.flags:
+        assert "nonfood" not in flag.text("zh") and flag.text("en") != flag.text("zh")
 
 
 def test_several_populations_and_draws_widen_the_errors() -> None:
@@ -168,16 +230,22 @@ def test_premiums_go_to_their_funds_and_regions_are_pooled() -> None:
         str(EXAMPLES / f"{name}.yaml") for name in ("inclusive_commercial", "provincial_pooling", "several_tiers")
     ]
     found = simulate(small(regions=True), BEIJING, reforms, cliffs=False, most=0)
-    funds = {(row["scenario"], row["fund"]): row for row in found.funds.iter_rows(named=True)}
+    funds: dict[tuple[str, str], dict[str, float]] = {}
+    for row in found.funds.rows.iter_rows(named=True):
+        funds.setdefault((row["scenario"], row["fund"]), {})[row["statistic"]] = row["estimate"]
     commercial = funds["inclusive_commercial", "commercial"]
     assert commercial["paid_in"] + commercial["subsidy"] == pytest.approx(168 * found.people)
     assert commercial["subsidy"] > 0
     # Half of the people live in the country (by household of three, in turn), and pay 300 instead of 500 there.
     rural = (small().people["residence"] == "rural").sum()
     assert funds["several_tiers", "basic"]["paid_in"] == 300 * rural + 500 * (found.people - rural)
-    assert set(found.regions["scenario"]) == {"provincial_pooling"}
-    assert found.regions["transfer"].sum() == pytest.approx(0, abs=1e-6)
-    assert found.regions["apart"].sum() == pytest.approx(found.regions["pooled"].sum())
+    assert found.regions is not None
+    assert set(found.regions.rows["scenario"]) == {"provincial_pooling"}
+    sums = {name: part["estimate"].sum() for (name,), part in found.regions.rows.group_by("statistic")}
+    # Millions of yuan, added up in different orders.
+    assert sums["transfer"] == pytest.approx(0, abs=1e-6)
+    assert sums["balance_apart"] == pytest.approx(sums["balance_pooled"])
+    assert (found.regions.rows["se"] > 0).all()
 
 
 def test_a_survey_without_claims_is_settled_by_stays_and_visits() -> None:

@@ -90,11 +90,23 @@ def test_the_curve_tells_and_draws_in_both_languages(tmp_path: Path) -> None:
         ({"age": 200}, "age of 0 to 120"),
         ({"in_scope": 1.5}, "outside 0 and 1"),
         ({"care_type": "dental"}, "no care 'dental'"),
+        ({"bill": float("inf")}, "between 0 and"),
+        ({"income": float("nan")}, "between 0 and"),
+        ({"lines": (("dibao", float("nan")),)}, "between 0 and"),
     ],
 )
 def test_a_family_that_there_cannot_be_is_refused(change: dict[str, object], match: str) -> None:
     with pytest.raises(UsageError, match=match):
         Family(**change)  # type: ignore[arg-type]
+
+
+def test_what_a_family_cannot_be_asked_is_refused() -> None:
+    with pytest.raises(UsageError, match="no status 'foo'"):
+        household(Family(status=("foo",)), BEIJING, points=3)
+    with pytest.raises(UsageError, match="where the income varies"):
+        household(Family(lines=(("dibao", 9_000.0),)), BEIJING, points=3)
+    with pytest.raises(UsageError, match="from 0 to inf"):
+        household(Family(), BEIJING, points=3, high=float("inf"))
 
 
 def test_a_range_that_does_not_rise_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -14,20 +15,27 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from medfloor.errors import InputError, PolicyError, UsageError
+from medfloor.measures.capacity import SocietalLine
+from medfloor.measures.catastrophic import catastrophic
+from medfloor.measures.design import Design
+from medfloor.measures.result import figure_text
 from medfloor.policy.load import load_policy
 from medfloor.policy.resolve import resolve
 from medfloor.reports.packages import front_figure, markdown, write_optimum
+from medfloor.simulation.aims import Aims, Yardsticks, aims_of
 from medfloor.simulation.behaviour import stated
 from medfloor.simulation.budget import fresh_populations, optimise
-from medfloor.simulation.choice import AIMS, Optimum, confirmations
+from medfloor.simulation.choice import AIMS, CONFIRMED, Optimum, Package, confirmations
 from medfloor.simulation.front import non_dominated
+from medfloor.simulation.limits import Limits, limits_of, read_budget
+from medfloor.simulation.notebook import Notebook
 from medfloor.simulation.packages import Lever, Levers, levers_of, read_levers
 from medfloor.simulation.population import Population
-from medfloor.simulation.protection import aims_of
 from medfloor.simulation.run import World
 from medfloor.simulation.scenario import scenario
 from medfloor.simulation.search import search
-from medfloor.simulation.trial import Trial, Yardsticks
+from medfloor.simulation.trial import Figures, Trial
+from medfloor.simulation.verdicts import findings_of
 from medfloor.synthetic import shipped_place
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,6 +235,209 @@ def test_a_small_grid_is_looked_at_whole_and_a_large_one_within_its_looks() -> N
     assert min(seen.values()) <= 3
 
 
+def test_exchanges_spend_the_budget_where_evolution_alone_leaves_some() -> None:
+    # A knapsack: the best is 239 (filled by worth over price, whole numbers). Six hundred at random find 236 at most in
+    # ten draws; the search without knowing what a point costs finds from 228 to 235.
+    worth, price = np.array([5.0, 4.0, 3.0, 2.0, 6.0, 1.0]), np.array([7.0, 5.0, 3.5, 3.0, 9.0, 1.2])
+    limit = 300.0
+    seen: dict[tuple[int, ...], float] = {}
+
+    def excess(point: tuple[int, ...]) -> float:
+        return float(price @ np.array(point)) / limit - 1
+
+    def objective(point: tuple[int, ...]) -> float:
+        over = max(0.0, limit * excess(point))
+        return seen.setdefault(point, float(-(worth @ np.array(point)) + 10 * over))
+
+    for seed in range(3):
+        seen.clear()
+        search((25,) * 6, objective, looks=600, used=lambda: len(seen), seed=seed, excess=excess)
+        assert len(seen) == 600
+        assert -min(seen.values()) >= 237.5
+
+
+def test_a_search_gets_no_look_more_than_it_was_given() -> None:
+    seen: dict[tuple[int, ...], float] = {}
+
+    def objective(point: tuple[int, ...]) -> float:
+        return seen.setdefault(point, float(sum(point)))
+
+    for looks in (10, 37, 100):
+        seen.clear()
+        search([50, 50, 50], objective, looks=looks, used=lambda: len(seen), seed=1, starts=[(3, 3, 3)])
+        assert len(seen) == looks
+
+
+# Aims, limits and the people that they are counted on
+
+
+@pytest.mark.parametrize(
+    ("definition", "threshold"), [("budget", 0.1), ("nonfood", 0.4), ("who", 0.4), ("europe", 0.4), ("sdg", 0.4)]
+)
+def test_aims_are_those_of_the_measures_by_every_definition(
+    people: Population, definition: Literal["budget", "nonfood", "who", "europe", "sdg"], threshold: float
+) -> None:
+    rng = np.random.default_rng(1)
+    homes = people.households.with_columns(
+        pl.Series("weight", rng.uniform(0.5, 2.0, people.households.height)),
+        # Some households have no capacity to pay by the definitions that take food off.
+        pl.when(pl.int_range(pl.len()) % 7 == 0).then("consumption").otherwise("food").alias("food"),
+    )
+    own = homes["consumption"].to_numpy() * rng.choice([0.0, 0.05, 0.3, 0.9], homes.height)
+    found = aims_of(homes, own, definition=definition, threshold=threshold, ppp=4.2)
+    measured = catastrophic(
+        homes.with_columns(pl.Series("oop", own)), definition=definition, thresholds=[threshold],
+        sdg=SocietalLine.of(2017, ppp=4.2, days=365), design=Design(weight="weight"),
+    )  # fmt: skip
+    for aim in ("headcount", "overshoot"):
+        one = measured.rows.filter(pl.col("statistic") == aim)["estimate"].to_list()
+        # Sums of the same doubles in another order.
+        assert one == pytest.approx([found[aim]], rel=1e-9)
+
+
+def test_households_without_food_are_not_counted_as_safe(people: Population) -> None:
+    homes = people.households.with_columns(pl.when(pl.int_range(pl.len()) > 0).then("food").alias("food"))
+    for definition in ("nonfood", "who", "europe"):
+        with pytest.raises(InputError, match="food is missing in 1 households"):
+            Aims.of(homes, Yardsticks(definition))
+    with pytest.raises(UsageError, match="--ppp"):
+        Aims.of(homes, Yardsticks("sdg"))
+
+
+def test_a_fund_keeps_its_own_limit(people: Population) -> None:
+    free = optimise(people, POLICY, LEVERS, looks=150, minimise="gap", seed=3)
+    basic = free.best.figures.paid[free.best.figures.tiers.index("basic")]
+    held = optimise(
+        people, POLICY, LEVERS, looks=150, minimise="gap", seed=3, budget={"all": "same", "basic": 0.95 * basic}
+    )
+    (fund,) = held.limits.funds
+    for one in held.winners:
+        assert one.figures.cost <= held.budget
+        assert fund.paid(one.figures) <= fund.limit
+    assert any(one.key == "optimise.fund_uses" for one in held.findings)
+    assert held.to_dict()["funds"] == {"basic": 0.95 * basic}
+
+
+NOW = Figures({}, 100.0, ("basic", "critical_illness", "assistance"), (70.0, 20.0, 10.0))
+
+
+def test_limits_of_all_funds_are_a_budget() -> None:
+    found = limits_of({"basic+critical_illness": "same", "assistance": 5.0}, NOW)
+    assert (found.total, [one.limit for one in found.funds]) == (95.0, [90.0, 5.0])
+    assert found.share(NOW) == 2.0
+    # Where the status quo costs twice as much, so may all else.
+    there = found.elsewhere(NOW, Figures({}, 200.0, NOW.tiers, (140.0, 40.0, 20.0)))
+    assert (there.total, [one.limit for one in there.funds]) == (190.0, [180.0, 10.0])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["lots"], ["=same"], ["assistance="], ["nan"], ["inf"], ["-1"], ["same", "same"], ["same", "dental=5"],
+        ["assistance=same"], ["basic+assistance=1", "critical_illness+assistance=1"],
+    ],
+)  # fmt: skip
+def test_a_budget_that_is_none_is_refused(asked: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        limits_of(read_budget(asked), NOW)
+    assert caught.value.code == "bad_budget"
+
+
+def test_a_candidate_is_found_among_the_levers() -> None:
+    base = scenario(POLICY)
+    levers = read_levers(ROOT / "examples" / "optimise" / "resident.toml", base.law.policies)
+    law = scenario(POLICY, [ROOT / "examples" / "optimise" / "lower_threshold.yaml"]).law
+    values = dict(zip([one.id for one in levers.all], levers.values(levers.nearest(law.policies)), strict=True))
+    assert [values[one] for one in ("threshold", "critical_illness_rate", "stay_rate")] == [40, 65, -1]
+    assert [values[one] for one in ("stay_deductible", "outpatient_ceiling")] == [1, 600]
+    assert levers.nearest(base.law.policies) == levers.start()
+
+
+def test_packages_are_compared_on_all_people_searched_on_by_their_households(people: Population) -> None:
+    base = scenario(POLICY)
+    more = next(fresh_populations(1, 1500, seed=6))
+    trials = [
+        Trial.of(World.of(one, base.law, threads=1), levers_of(LEVERS, base.law.policies)) for one in (people, more)
+    ]
+    now = trials[0].figures(trials[0].world.batch, by_tier=True)
+    notebook = Notebook.of(trials, now, limits_of("same", now))
+    point = trials[0].levers.start()
+    parts = [one.figures(one.batch(point)) for one in trials]
+    homes = [one.world.homes.height for one in trials]
+    found = notebook.known(point)
+    for aim in AIMS:
+        assert found.aims[aim] == pytest.approx(np.average([one.aims[aim] for one in parts], weights=homes), rel=1e-12)
+    shares = [one.cost / limits.total for one, limits in zip(parts, notebook.limits, strict=True)]
+    assert found.share == pytest.approx(max(shares[0], np.average(shares, weights=homes)), rel=1e-12)
+
+
+def test_winners_are_chosen_on_further_people_and_keep_the_budget_there(people: Population) -> None:
+    found = optimise(
+        people, POLICY, LEVERS[:6], looks=120, seed=3, minimise="gap", beside=fresh_populations(1, 1500, seed=6),
+        choosing=fresh_populations(1, 3000, seed=6, role=5), fresh=fresh_populations(2, 1500, seed=6),
+    )  # fmt: skip
+    assert (found.beside, found.choosing) == (1500, 3000)
+    assert any(one.key == "optimise.searched_on" for one in found.notes)
+    assert found.best.figures.cost <= found.budget
+    for one in found.winners[: len(found.aims)]:
+        assert one.better
+    shown = found.tables("en")[2][2]
+    assert shown[0][3] == figure_text(found.front[0].together["gap"], "amount")
+
+
+def test_a_status_quo_that_nothing_beats_is_said(people: Population) -> None:
+    # The lever can only take away, so that no package lowers the gap.
+    stay = lever("stay", "tiers/basic/parts/stay/brackets/only/rate", -10, 0, 5, way="plus")
+    found = optimise(people, POLICY, [stay], looks=10, minimise="gap")
+    assert not found.best.better
+    assert [one.key for one in found.warnings] == ["optimise.not_beaten"]
+    assert "the status quo is not beaten" in found.text("en")
+    assert "未能优于现状" in found.text("zh")
+
+
+@pytest.mark.parametrize(
+    ("headcount", "gap", "key"),
+    [
+        ((-0.02, -0.01), (5.0, 9.0), "fresh_deepens"),
+        ((-0.02, 0.01), (5.0, 9.0), "fresh_only_deepens"),
+        ((-0.02, -0.01), (-9.0, -5.0), "fresh_lessens"),
+        ((-0.02, -0.01), (-1.0, 5.0), "fresh_unsure"),
+    ],
+)
+def test_that_the_gap_deepens_is_said_only_where_its_interval_says_so(
+    headcount: tuple[float, float], gap: tuple[float, float], key: str
+) -> None:
+    rows = [
+        {"package": "best_headcount", "where": "fresh", "response": "none", "aim": aim, "populations": 8,
+         "change": (low + high) / 2, "low": low, "high": high, "better": 8, "of_budget": 1.0, "of_budget_most": 1.0}
+        for aim, (low, high) in (("headcount", headcount), ("gap", gap))
+    ]  # fmt: skip
+    now = Figures(dict.fromkeys(AIMS, 1.0), 1.0)
+    best = Package("best_headcount", "best", (), now, True, "headcount")
+    levers = levers_of(LEVERS[:1], load_policy(POLICY))
+    said = findings_of(levers, Limits(1.0), now, [best], pl.DataFrame(rows, schema=CONFIRMED), "headcount")
+    told = [one for one in said if one.key.startswith("optimise.fresh_")]
+    assert [one.key for one in told] == [f"optimise.{key}"]
+    assert "±" in told[0].say("en")
+
+
+def test_the_shipped_example_shows_that_fewer_households_can_stand_deeper() -> None:
+    (people,) = fresh_populations(1, 40_000, seed=1)
+    vary = ROOT / "examples" / "optimise" / "small_or_large.toml"
+    base = scenario(POLICY)
+    trial = Trial.of(World.of(people, base.law, threads=1), read_levers(vary, base.law.policies))
+    now = trial.figures(trial.world.batch)
+    # Twice the threshold, a quarter of the deductible, two points off the rate.
+    point = tuple(
+        int((Decimal(value) - one.low) / one.step)
+        for one, value in zip(trial.levers.all, ("100", "0.25", "-2"), strict=True)
+    )
+    then = trial.figures(trial.batch(point))
+    assert then.aims["headcount"] < now.aims["headcount"]
+    assert then.aims["gap"] > now.aims["gap"]
+    assert then.cost <= 1.005 * now.cost
+
+
 # The whole
 
 
@@ -254,7 +465,9 @@ def test_the_front_holds_each_winner_of_an_aim_and_nothing_over_the_budget(found
 
 
 def test_the_same_seed_gives_the_same_packages(people: Population, found: Optimum) -> None:
-    other = optimise(people, POLICY, LEVERS, looks=240, seed=3)
+    # The candidate too, as the search begins at it.
+    candidate = str(ROOT / "examples" / "optimise" / "lower_threshold.yaml")
+    other = optimise(people, POLICY, LEVERS, looks=240, seed=3, candidates=[candidate])
     assert other.tried.equals(found.tried)
     assert [one.values for one in other.winners] == [one.values for one in found.winners]
     assert {one.key for one in other.notes} >= {"optimise.no_fresh"}
@@ -286,6 +499,7 @@ def test_fresh_populations_are_others_and_the_same_seed_makes_the_same() -> None
     (again,) = fresh_populations(1, 1000, seed=1)
     assert isinstance(one.claims, pl.DataFrame)
     assert isinstance(again.claims, pl.DataFrame)
+    assert isinstance(two.claims, pl.DataFrame)
     assert one.claims.equals(again.claims)
     assert not one.claims.equals(two.claims)
 
@@ -395,7 +609,8 @@ def test_response_changes_a_package_and_not_the_law_as_it_is(trial: Trial) -> No
 def test_confirmations_pair_each_population_with_its_own_status_quo() -> None:
     rows = [
         {"population": p, "package": name, "response": "none", **dict.fromkeys(AIMS, base + add), "cost": 10.0 + add,
-         "budget": 10.0}
+         "budget": 10.0,
+         "of_budget": 1.0 + add / 10.0}
         for p, base in ((0, 1.0), (1, 2.0), (2, 4.0))
         for name, add in (("status_quo", 0.0), ("best", -0.5 if p else 0.5))
     ]  # fmt: skip

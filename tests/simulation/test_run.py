@@ -44,6 +44,15 @@ def test_every_yuan_is_paid_by_somebody(world: World) -> None:
     assert bills.by_family.sum() == pytest.approx(bills.covered.sum(), abs=1e-4)
 
 
+def test_what_care_costs_is_added_up_once_for_all_laws_but_not_for_other_claims(world: World) -> None:
+    base, reformed = world.settle(), world.settle(scenario(BEIJING, REFORMS[:1]).law)
+    assert reformed.total is base.total and reformed.units is base.units
+    twice = world.bills(world.responding(world.batch, np.zeros(world.batch.height, np.int64) + 2))
+    # Each claim twice is twice the same doubles, which is exact.
+    assert (twice.total == 2 * base.total).all() and (twice.units == 2 * base.units).all()
+    assert (world.settle().total == base.total).all()
+
+
 def test_a_law_that_counts_by_household_sorts_anew_and_keeps_the_people(world: World, tmp_path: Path) -> None:
     file = tmp_path / "by_household.yaml"
     file.write_text("tiers:\n  - {id: critical_illness, accumulate: household}\n", encoding="utf-8")

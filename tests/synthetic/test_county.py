@@ -58,14 +58,109 @@ def test_what_is_drawn_exactly_is_met_by_any_seed(seed: int) -> None:
             assert one.within is not False, one
 
 
-def test_published_spread_is_met_within_sampling_error_by_other_seeds() -> None:
-    # Standard deviations between seeds at 50,000 people: in-scope ratio 0.28, persistence 0.61, dearest 5 % 0.31 points,
-    # catastrophic 0.19 points (ten seeds). The bars plus two of them.
-    found = validate(synthesise(PEOPLE, seed=99))
-    assert abs(found.find("settled.in_scope_ratio").reached - 66.0) < 1 + 2 * 0.28
-    assert abs(found.find("spending.persistence").reached - 31.48) < 3 + 2 * 0.61
-    assert abs(found.find("spending.top5").reached - 68.01) < 5 + 2 * 0.31
-    assert 8.7 - 2 * 0.19 < found.find("burden.catastrophic").reached < 18.3
+def test_published_spread_is_met_by_seeds_that_were_not_used_to_find_it() -> None:
+    # Between twelve seeds at 50,000 people the distance to the bar is at least four standard deviations in all of these
+    # but persistence (3.3 of 0.8), so that a seed that misses says that the shapes no longer fit.
+    for seed in (99, 4242):
+        found = validate(synthesise(PEOPLE, seed=seed))
+        assert not found.missed, seed
+        assert abs(found.find("spending.top5").reached - 68.01) < 2.5
+        assert abs(found.find("settled.in_scope_ratio").reached - 66.0) < 1
+
+
+def test_the_report_agrees_with_what_the_tables_say(county: County) -> None:
+    """Work the spread, the fifths and the catastrophic share out again from the written columns alone."""
+    report = validate(county)
+    first = county.claims.filter(pl.col("start_date").dt.year() == 2025)
+    cost = np.sort(first.group_by("person_id").agg(pl.col("total").sum())["total"].to_numpy())
+    share = cost[-round(0.05 * len(cost)) :].sum() / cost.sum()
+    # Twice the area between the diagonal and the Lorenz curve, by trapezia.
+    lorenz = np.concatenate([[0.0], np.cumsum(cost) / cost.sum()])
+    gini = 1 - (lorenz[1:] + lorenz[:-1]).sum() / len(cost)
+    assert report.find("spending.top5").reached == pytest.approx(100 * share, abs=1e-6)  # sums of doubles
+    assert report.find("spending.gini").reached == pytest.approx(100 * gini, abs=1e-6)
+    homes = county.people.join(county.households, on="household_id")
+    head = np.sort((homes["income"] / homes["size"]).to_numpy())
+    for part, fifth in enumerate(np.array_split(head, 5), 1):
+        assert report.find("income.fifths", str(part)).reached == pytest.approx(fifth.mean(), abs=0.01)  # whole fen
+    done = settle(first, county.people, county.spells, shipped_place().policy_address)
+    spent = with_own_spending(county, done)
+    above = (spent["oop"] > 0.4 * (spent["consumption"] - spent["food"])).mean()
+    assert report.find("burden.catastrophic").reached == pytest.approx(100 * above, abs=0.01)  # ties at the line
+    paid = done.fen.filter(pl.col("pay_critical_illness_fen") > 0)
+    residents = (county.people["scheme"] == "resident").sum()
+    for part, value in {
+        "share": 100 * paid["person_id"].n_unique() / residents,
+        "times": 100 * paid.height / residents,
+        "a_head": paid["pay_critical_illness_fen"].sum() / 100 / residents,
+    }.items():
+        assert report.find("settled.critical_illness", part).reached == pytest.approx(value, rel=1e-9)
+
+
+PROVINCE = """
+id = "province"
+name = { zh = "省", en = "the province" }
+[sources]
+me = "mine"
+[[counties]]
+id = "old"
+people = 40
+[counties.figures.population.age]
+values = { "0-14" = 11.12, "15-59" = 63.16, "60-64" = 8.30, "65+" = 17.42 }
+unit = "%"
+year = 2020
+source = "me"
+trust = "mirror"
+[[counties]]
+id = "plain"
+people = 60
+"""
+
+
+def test_a_province_is_its_counties_each_with_its_own_figures() -> None:
+    province = synthesise(10_000, seed=3, place=place_from(PROVINCE), years=2)
+    for frame, key in ((province.people, "person_id"), (province.households, "household_id")):
+        assert frame[key].is_unique().all()
+        assert set(frame["region"]) == {"old", "plain"}
+    assert province.claims["claim_id"].is_unique().all()
+    assert province.people["region"].value_counts(sort=True).rows() == [("plain", 6_000), ("old", 4_000)]
+    assert province.claims["person_id"].is_in(province.people["person_id"].implode()).all()
+    assert all(frame["synthetic"].all() for frame in province.tables.values())
+    report = validate(province)
+    assert report.rejected == 0
+    assert len(report.checks) == sum(len(validate(one).checks) for one in province.counties)
+    # 17.42 % and 13.50 % of so many people, to one person.
+    assert report.find("population.age", "65+", county="old").reached == pytest.approx(17.42, abs=0.02)
+    assert report.find("population.age", "65+", county="plain").reached == pytest.approx(13.5, abs=0.02)
+    page = report.to_markdown("en")
+    assert "old: people by age: 65+" in page
+    assert "省" in report.to_markdown("zh")
+
+
+def test_a_county_of_a_province_does_not_depend_on_the_others() -> None:
+    both = synthesise(10_000, seed=3, place=place_from(PROVINCE)).counties[0]
+    only = PROVINCE[: PROVINCE.index('[[counties]]\nid = "plain"')].replace("people = 40", "people = 100")
+    alone = synthesise(4_000, seed=3, place=place_from(only)).counties[0]
+    assert both.households.drop("household_id").equals(alone.households.drop("household_id"))
+
+
+def test_a_province_needs_enough_people_in_each_county() -> None:
+    with pytest.raises(UsageError, match="only 800 live in county old") as raised:
+        synthesise(2_000, seed=1, place=place_from(PROVINCE))
+    assert raised.value.code == "bad_people"
+
+
+def test_a_check_that_there_is_not_is_said(county: County) -> None:
+    with pytest.raises(UsageError, match=r"no check spending\.ginny"):
+        county.calibration.find("spending.ginny")
+
+
+def test_a_law_that_refuses_claims_is_told_why() -> None:
+    late = dataclasses.replace(shipped_place(), year=2031)
+    report = validate(synthesise(1_000, seed=1, place=late))
+    assert report.rejected
+    assert "local_income has no value for 2030" in report.rejected_because
+    assert "local_income" in "".join(report.said("en"))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path) -> None:

@@ -81,6 +81,23 @@ def test_a_file_replaces_what_it_says_and_keeps_the_rest() -> None:
     assert place.name("zh") == "mine"
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "examples" / "places").glob("*.toml")), ids=lambda path: path.stem)
+def test_places_to_copy_from_are_read(file: Path) -> None:
+    place = place_from(file.read_text(encoding="utf-8"), where=file.name)
+    assert all(one.note or one.trust == "assumption" for _, county in place.counties for one in county.figures
+               if one not in shipped_place().figures)  # fmt: skip
+
+
+def test_a_county_keeps_what_it_does_not_replace_of_its_province() -> None:
+    of_county = MALE.replace("figures.", "counties.figures.").replace("50.2", "48")
+    place = place_from(HEAD + MALE + '[[counties]]\nid = "a"\npeople = 40\n' + of_county +
+                       '[[counties]]\nid = "b"\npeople = 60\n')  # fmt: skip
+    (small, first), (large, second) = place.counties
+    assert (small, large) == (0.4, 0.6)
+    assert [one.value("population.male") for one in (place, first, second)] == [50.2, 48, 50.2]
+    assert place.digest != place_from(HEAD + MALE).digest
+
+
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
@@ -108,6 +125,12 @@ def test_a_file_replaces_what_it_says_and_keeps_the_rest() -> None:
             "come to 95",
         ),
         (HEAD + "[figures]\npopulation = 3\n", "bad_place", "not a table"),
+        ('id = "x"\ncounties = 3\n', "bad_place", "as a table"),
+        ('id = "x"\n[[counties]]\nid = "a"\n', "bad_place", "people is missing"),
+        ('id = "x"\n[[counties]]\nid = "a"\npeople = 60\n', "bad_place", "come to 60"),
+        ('id = "x"\n[[counties]]\nid = "a"\npeople = 100\npolicy = "q"\n', "bad_place", "policy is no field"),
+        ('id = "x"\n[[counties]]\nid = "a"\npeople = 50\n[[counties]]\nid = "a"\npeople = 50\n', "bad_place", "two counties"),
+        ('id = "x"\n[[counties]]\npeople = 100\n', "bad_place", "an id of its own"),
         (HEAD + MALE.replace("value = 50.2", "value = 150"), "bad_place", "beyond 100"),
         (
             HEAD + MALE.replace("population.male", "population.oldest").replace("50.2", "0").replace('"%"', '"years"'),

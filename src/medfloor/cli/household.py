@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 @click.option("--bill", type=float, default=50_000.0, show_default=True, help="The bill where the income runs, yuan.")
 @click.option("--income", type=float, default=60_000.0, show_default=True, help="The income where the bill runs, yuan.")
 @click.option("--day", metavar="DATE", help="The day of the care; default: that of the pinned policy, or 2024-06-01.")
-@click.option("--out", type=click.Path(), help="Also write every amount: .csv, .parquet or .json.")
+@click.option("--out", type=click.Path(), help="Also write every amount: .xlsx, .csv, .parquet or .json.")
 @click.option("--figure", type=click.Path(), help="Also draw it: .svg, .png, .pdf or .json (Vega-Lite).")
 @click.option("--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language.")
 def command(**asked: Any) -> None:
@@ -72,14 +72,17 @@ def command(**asked: Any) -> None:
     """
     from medfloor.simulation.household import household
 
-    high = asked["high"] or (1_000_000.0 if asked["vary"] == "bill" else 200_000.0)
+    _check_places(asked)
+    high = asked["high"] if asked["high"] is not None else 1_000_000.0 if asked["vary"] == "bill" else 200_000.0
     curve = household(
         _family(asked), asked["policy"], asked["reforms"], vary=asked["vary"], low=asked["low"], high=high,
         points=asked["points"],
     )  # fmt: skip
     click.echo(curve.text(asked["lang"]))
     if asked["out"]:
-        _write(curve, asked["out"], asked["lang"])
+        from medfloor.reports.saving import save
+
+        save(curve, asked["out"], asked["lang"])
     if asked["figure"]:
         from medfloor.reports.family import write_family_figure
 
@@ -96,11 +99,12 @@ def _family(asked: dict[str, Any]) -> Family:
     share = percents(asked["in_scope"]) or []
     if len(share) != 1:
         raise UsageError("bad_share", "--in-scope is one share, such as 0.8")
-    text = asked["day"] or "2024-06-01"
+    pinned = asked["policy"].rpartition("@")[2] if "@" in asked["policy"] else None
+    text = asked["day"] or pinned or "2024-06-01"
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise UsageError("bad_date", f"--day {text!r} is not a date; write 2024-06-01") from None
+        raise UsageError("bad_date", f"{text!r} is not a date; write --day 2024-06-01") from None
     return Family(
         size=asked["size"], age=asked["age"], sex=asked["sex"], residence=asked["residence"],
         status=tuple(asked["status"]), care_type=asked["care"], level=asked["level"], area=asked["area"],
@@ -119,14 +123,19 @@ def _status_line(text: str) -> tuple[str, float]:
         raise UsageError("bad_line", f"--status-line {text!r} is not GROUP=YUAN; write dibao=17000") from None
 
 
-def _write(curve: Any, path: str, lang: str) -> None:
-    import json
+def _check_places(asked: dict[str, Any]) -> None:
+    """Refuse outputs that cannot be written before any work is done."""
+    from pathlib import Path
 
-    from medfloor.intake import write_table
-    from medfloor.intake.files import write_bytes
+    from medfloor.errors import UsageError
+    from medfloor.intake.files import check_outputs
 
-    if path.lower().endswith(".json"):
-        text = json.dumps(curve.to_dict(lang), ensure_ascii=False, indent=1)
-        write_bytes((text + "\n").encode("utf-8"), path)
-    else:
-        write_table(curve.rows, path)
+    for option, known in (
+        ("out", (".xlsx", ".csv", ".parquet", ".json")),
+        ("figure", (".svg", ".png", ".pdf", ".json")),
+    ):
+        path = asked[option]
+        if path and Path(path).suffix.lower() not in known:
+            raise UsageError("unknown_format", f"--{option} {path} ends in none of {', '.join(known)}. Rename it.")
+    inputs = [*(one for text in asked["reforms"] for one in text.split("+")), asked["policy"]]
+    check_outputs([asked["out"], asked["figure"]], inputs, any_format=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from medfloor.simulation.population import Assumed, Population
 
 
@@ -20,11 +22,20 @@ if TYPE_CHECKING:
     help="A folder with claims, people, households (and spells). Given again: another draw of the same place. "
     "Folders joined with + are the counties of one province.",
 )
+@click.option(
+    "--fresh",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    help="So many more populations, made up with other seeds and as many people as the first; for a made-up one only.",
+)
+@click.option("--place", metavar="FILE|NAME", help="The place of fresh populations; default: the shipped cn-2025.")
 @click.option("--survey", metavar="FILE", help="A survey of people with yearly spending, instead of --population.")
 @click.option("--map", "mapping", multiple=True, metavar="OURS=THEIRS,...|FILE", help="Which survey column is which.")
 @click.option("--in-scope", metavar="SHARE", help="Survey: the assumed share of spending that lies in the scope.")
 @click.option("--in-scope-range", metavar="LOW,HIGH", help="Survey: draws take the share between these.")
 @click.option("--level", default="2", show_default=True, help="Survey: the facility level of stays that tell none.")
+@click.option("--visit-level", default="primary", show_default=True, help="Survey: the facility level of other care.")
 @click.option("--baseline", required=True, metavar="NAME[@DATE]|FILE", help="The law as it is, such as cn/beijing.")
 @click.option(
     "--reform", "reforms", multiple=True, required=True, metavar="FILE[+FILE]", help="One scenario; may be given again."
@@ -39,6 +50,12 @@ if TYPE_CHECKING:
     help="Whether use responds to its price; no response stands beside it.",
 )
 @click.option("--elasticities", type=click.Path(), help="Your own elasticities, in the form of the shipped file.")
+@click.option(
+    "--forgone",
+    metavar="SHARE",
+    help="With a response: care that people with a status forgo and that comes back if it costs nothing, as a share of "
+    "what they use now. No figure was found, so as shipped none does; 0.1 assumes a tenth.",
+)
 @click.option("--draws", type=click.IntRange(0, 1000), default=0, show_default=True, help="Draws of stated numbers.")
 @click.option("--seed", type=int, default=20201123, show_default=True, help="Of draws and responses.")
 @click.option(
@@ -69,14 +86,16 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
 
     Who pays what; catastrophic spending, poverty, concentration, before and after, with errors and paired differences;
     who gains and who loses; what it costs each fund, and what protection costs; cliffs opened and closed; the
-    households most changed, explained. OUT gets page.md, page.html, households.md, simulation.json and each table as
-    CSV and Parquet.
+    households most changed, explained. OUT gets page.md, page.html, households.md, simulation.json, simulation.xlsx
+    and each table as CSV and Parquet.
 
     \b
     Examples:
       medfloor synthesise --people 20000 --seed 1 --out county
       medfloor simulate --population county --baseline cn/beijing@2024-01-01 \\
         --reform examples/reforms/oop_cap.yaml --out result --behaviour stated
+      medfloor simulate --population county --fresh 19 --draws 20 --behaviour stated \\
+        --baseline county/policy.yaml --reform examples/reforms/oop_cap.yaml --out result
       medfloor simulate --survey people.csv --map inpatient=hosp,outpatient=clinic --in-scope 0.8 \\
         --baseline cn/beijing@2024-01-01 --reform cap.yaml+assistance.yaml --out result --lang zh
 
@@ -95,8 +114,9 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         found: Design = design_in(populations[0].households)
         design = replace(found, method=asked["method"], replicates=asked["replicates"], seed=asked["seed"])
     behaviour = asked["behaviour"]
-    if behaviour == "stated" and asked["elasticities"]:
-        behaviour = stated(asked["elasticities"])
+    forgone = _forgone(asked)
+    if behaviour == "stated":
+        behaviour = stated(asked["elasticities"], forgone=forgone)
     result = simulate(
         populations,
         asked["baseline"],
@@ -119,6 +139,20 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     ctx.exit(1 if any(note.key == "simulation.refused" for note in result.notes) else 0)
 
 
+def _forgone(asked: dict[str, Any]) -> float | None:
+    from medfloor.cli.measure.asking import percents
+    from medfloor.errors import UsageError
+
+    if asked["behaviour"] == "none":
+        if asked["forgone"] or asked["elasticities"]:
+            raise UsageError("no_response", "--forgone and --elasticities say how use responds: add --behaviour stated")
+        return None
+    shares = percents(asked["forgone"])
+    if shares is not None and len(shares) != 1:
+        raise UsageError("bad_share", "--forgone is one share, such as 0.1")
+    return shares[0] if shares else None
+
+
 def _populations(asked: dict[str, Any]) -> list[Population]:
     from medfloor.errors import UsageError
     from medfloor.simulation import read_population
@@ -126,8 +160,23 @@ def _populations(asked: dict[str, Any]) -> list[Population]:
     if bool(asked["populations"]) == bool(asked["survey"]):
         raise UsageError("no_people", "give --population DIR (one or several) or --survey FILE, not both")
     if asked["survey"]:
+        if asked["fresh"]:
+            raise UsageError("not_made_up", "--fresh makes up populations of a place; a survey has no such place")
         return [_survey(asked)]
-    return [read_population(one, year=asked["year"]) for one in asked["populations"]]
+    found = [read_population(one, year=asked["year"]) for one in asked["populations"]]
+    return [*found, *_fresh(found[0], asked)]
+
+
+def _fresh(first: Population, asked: dict[str, Any]) -> Iterator[Population]:
+    from medfloor.cli.synthesise import _place
+    from medfloor.errors import UsageError
+    from medfloor.simulation import fresh_populations
+
+    if asked["fresh"] and not first.synthetic:
+        raise UsageError(
+            "not_made_up", f"--fresh makes up more populations of a place, and {first.name} is not made up"
+        )
+    return fresh_populations(asked["fresh"], first.people.height, seed=asked["seed"], place=_place(asked["place"]))
 
 
 _NUMBERS = (
@@ -173,7 +222,7 @@ def _assumed(asked: dict[str, Any]) -> Assumed:
     if len(share) != 1 or (ends is not None and len(ends) != 2):
         raise UsageError("bad_share", "--in-scope is one share, --in-scope-range two: 0.8 and 0.7,0.9")
     low, high = ends or (None, None)
-    return Assumed(share[0], low, high, level=asked["level"])
+    return Assumed(share[0], low, high, level=asked["level"], visit_level=asked["visit_level"])
 
 
 def _line(text: str) -> Any:

@@ -1,9 +1,10 @@
-"""Be `medfloor synthesise`: a made-up county, calibrated to published figures."""
+"""Be `medfloor synthesise`: a made-up county or province, calibrated to published figures."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from medfloor.synthetic import Calibration, Place
 
+_OF_PROVINCE = ("spending", "burden", "settled")
 _SHOWN = ("income", "consumption", "care", "scope", "spending", "burden", "settled")
 
 
@@ -36,7 +38,7 @@ _SHOWN = ("income", "consumption", "care", "scope", "spending", "burden", "settl
 )
 @click.pass_context
 def command(ctx: click.Context, /, **asked: Any) -> None:
-    """Make up a county: households, people, statuses and claims that meet published figures.
+    """Make up a county or a province: households, people, statuses and claims that meet published figures.
 
     Nobody in it is real, and nothing is fitted to data of real people. The folder gets people, households, spells and
     claims in the columns of the data contract (each row says synthetic), policy.yaml where the place brings a law of
@@ -56,13 +58,14 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     from medfloor.synthetic import synthesise
 
     place = _place(asked["place"])
+    folder = Path(asked["out"])
+    _free_of_others(folder, asked["kind"])
     county = synthesise(asked["people"], seed=asked["seed"], place=place, years=asked["years"])
     calibration = county.calibration
     if not asked["unsettled"]:
         from medfloor.simulation.validate import validate
 
         calibration = validate(county, asked["policy"])
-    folder = Path(asked["out"])
     folder.mkdir(parents=True, exist_ok=True)
     hashes, files = [], []
     for name, frame in county.tables.items():
@@ -88,9 +91,25 @@ def _place(asked: str | None) -> Place:
     if not asked.endswith(".toml") and not Path(asked).exists():
         return shipped_place(asked)
     try:
-        return place_from(Path(asked).read_text(encoding="utf-8"), where=asked)
+        place = place_from(Path(asked).read_text(encoding="utf-8"), where=asked)
     except UnicodeDecodeError:
         raise InputError("bad_place", f"{asked} is not UTF-8 text; save it as UTF-8") from None
+    beside = Path(asked).parent / place.policy
+    return replace(place, policy=str(beside)) if beside.is_file() else place
+
+
+def _free_of_others(folder: Path, kind: str) -> None:
+    """Refuse a folder with tables of an earlier run in another format: readers would not know which of them to take."""
+    from medfloor.errors import UsageError
+
+    other = "csv" if kind == "parquet" else "parquet"
+    for name in ("people", "households", "spells", "claims"):
+        path = folder / f"{name}.{other}"
+        if path.exists():
+            raise UsageError(
+                "other_format",
+                f"{path} is there from an earlier run in another format; take it away, or write elsewhere",
+            )
 
 
 def _digest(path: Path) -> str:
@@ -117,10 +136,11 @@ def _say(calibration: Calibration, files: list[Path], lang: str) -> None:
     for line in calibration.said(lang):
         click.echo(line)
     heads, *rows = calibration.rows(lang)
+    subjects = _OF_PROVINCE if calibration.place.counties else _SHOWN
     shown = [
         row
         for row, one in zip(rows, calibration.checks, strict=True)
-        if one.figure.partition(".")[0] in _SHOWN or one.within is False
+        if one.figure.partition(".")[0] in subjects or one.within is False
     ]
     click.echo()
     for line in aligned([heads, *shown], right=(2, 3, 4, 5)):

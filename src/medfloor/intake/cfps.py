@@ -16,10 +16,11 @@ import polars as pl
 from medfloor.errors import InputError, UsageError
 from medfloor.intake.answers import read_ids
 from medfloor.intake.cfps_files import CfpsFile, find_cfps_files, open_cfps_file
+from medfloor.intake.crossyear import CrossYears, compare_people, count_crossyear, fill_households, read_crossyear
 from medfloor.intake.findings import Piece, Survey, refuse, report, stack
-from medfloor.intake.prices import OwnIndex, price_level
+from medfloor.intake.prices import OwnIndex, in_prices
 from medfloor.intake.questions import read_questions
-from medfloor.intake.waves import Link, link_waves
+from medfloor.intake.waves import Link, count_units, link_waves
 from medfloor.layouts import Layout, shipped_layout
 from medfloor.words import Phrase
 
@@ -43,7 +44,9 @@ def read_cfps(
 
     Files are known by their names (wave, kind, release, the English e, capitals); of several releases the newest is
     read. Households come from famecon, members and the respondents of 2010 and 2012 from famconf, people from adult and
-    child (to 2016) or person and childproxy. `waves` are the years to read; without it all that have a famecon file.
+    child (to 2016) or person and childproxy. Of the cross-year files (crossyearid) the latest tells where households
+    came from, and their sampling unit, where a wave's own file does not. `waves` are the years to read; without it all
+    that have a famecon file.
     `link` chooses the panel_id of households (see `medfloor.intake.waves.link_waves`; `balanced` also leaves out what
     is not there in every wave); the counts of all three stand in the report. `prices` brings all money to the prices of
     that year, by the shipped consumer price index or by `index` (year -> the year before = 100); without it money
@@ -81,15 +84,26 @@ def read_cfps(
         one, merged = _one_row_a_person(stack(part.frame for part in parts), wave)
         dropped += merged
         persons.append(one)
-    linked = link_waves(stack(homes), link=link)
+    panel, remarks, links = stack(homes), [], []
+    cross = _latest_crossyear(found, layout, asked)
+    if cross is not None:
+        pieces.append(cross.piece)
+        panel, remark = fill_households(panel, cross)
+        remarks.append(remark)
+        links = count_crossyear(cross)
+    linked = link_waves(panel, link=link)
     people, more = _with_place(stack(persons), linked.frame)
+    if people.height:
+        links = [*count_units(people, "person_id", "person", [str(wave) for wave in asked]), *links]
+    if cross is not None:
+        dropped += compare_people(people, cross)
     why = "not_in_every_wave" if link == "balanced" else "no_panel_id"
     lost = {"wave": "all", "table": "households", "file": "", "reason": why, "rows": int(linked.lost.sum())}
     dropped += [*more, lost]
     households = linked.frame.filter(~linked.lost) if link == "balanced" else linked.frame
-    remarks = _remarks(layout, asked, files, households, people)
+    remarks = [*_remarks(layout, asked, files, households, people), *remarks]
     if prices is not None:
-        households, people, remark = _deflated(households, people, layout, asked, prices, index)
+        households, people, remark = in_prices(households, people, layout=layout, year=prices, index=index)
         remarks.append(remark)
     return Survey(
         name=layout.survey,
@@ -97,10 +111,10 @@ def read_cfps(
         people=_in_order(people, "person_id"),
         rejects=stack(piece.rejects for piece in pieces if piece.rejects.height),
         findings=report(
-            files=_file_rows(found, unused, asked, pieces),
+            files=_file_rows(found, unused, asked, pieces, layout),
             pieces=pieces,
             dropped=dropped,
-            links=linked.links,
+            links=[*linked.links, *links],
             remarks=remarks,
         ),
     )
@@ -124,6 +138,11 @@ def _waves(waves: Sequence[int] | None, found: Sequence[CfpsFile], layout: Layou
             f"{', '.join(map(str, there)) or 'no wave'}. Ask for other waves, or add the files.",
         )
     return sorted(set(waves))
+
+
+def _latest_crossyear(found: Sequence[CfpsFile], layout: Layout, waves: Sequence[int]) -> CrossYears | None:
+    files = [file for file in found if file.kind == "crossyearid" and file.wave in layout.waves]
+    return read_crossyear(files[-1], layout, waves) if files else None
 
 
 # One file
@@ -274,28 +293,6 @@ def _with_place(people: pl.DataFrame, households: pl.DataFrame) -> tuple[pl.Data
     return joined.drop("_there"), told
 
 
-def _deflated(
-    households: pl.DataFrame,
-    people: pl.DataFrame,
-    layout: Layout,
-    waves: Sequence[int],
-    prices: int,
-    index: OwnIndex | None,
-) -> tuple[pl.DataFrame, pl.DataFrame, Phrase]:
-    levels = {str(wave): price_level(wave, base=prices, index=index) for wave in waves}
-    values = {wave: level.value for wave, level in levels.items()}
-    made = []
-    for frame, part in ((households, layout.household), (people, layout.person)):
-        money = [v.name for v in part if v.kind == "money" and v.name in frame.columns]
-        if "wave" in frame.columns:
-            level = pl.col("wave").replace_strict(values, return_dtype=pl.Float64)
-            frame = frame.with_columns(level.alias("price_level")).with_columns(pl.col(money) / pl.col("price_level"))
-        made.append(frame)
-    weakest = {level.trust for level in levels.values()}
-    trust = next((mark for mark in ("unverified", "secondary", "own") if mark in weakest), "exact")
-    return made[0], made[1], Phrase.of("surveys.prices", year=prices, trust=Phrase(f"price_trust.{trust}"))
-
-
 def _remarks(
     layout: Layout,
     waves: Sequence[int],
@@ -317,19 +314,33 @@ def _remarks(
         told.append(Phrase.of("surveys.first_wave"))
     if any(wave >= 2020 for wave in waves) and any(wave < 2020 for wave in waves):
         told.append(Phrase.of("surveys.comparable_income"))
+    left = sorted(
+        {
+            file.kind if file.wave in layout.waves else str(file.wave)
+            for file in files.values()
+            if file.wave not in layout.waves or file.kind == "comm"
+        }
+    )
+    if left:
+        told.append(Phrase.of("surveys.not_used", kinds=", ".join(left)))
     if "insurance_codes" in people.columns:
         told.append(Phrase.of("surveys.critical_illness"))
     return told
 
 
 def _file_rows(
-    found: Sequence[CfpsFile], unused: Sequence[tuple[str, str]], waves: Sequence[int], pieces: Sequence[Piece]
+    found: Sequence[CfpsFile],
+    unused: Sequence[tuple[str, str]],
+    waves: Sequence[int],
+    pieces: Sequence[Piece],
+    layout: Layout,
 ) -> list[dict[str, Any]]:
     rows = {told["file"]: told["rows"] for piece in pieces for told in piece.columns}
     told = []
     for file in found:
         used = file.place in rows
-        why = "" if used else ("other_wave" if file.wave not in waves else "not_needed")
+        earlier = file.kind == "crossyearid" and file.wave in layout.waves
+        why = "" if used else "later_one_read" if earlier else "other_wave" if file.wave not in waves else "not_needed"
         told.append({
             "file": file.place, "wave": str(file.wave), "kind": file.kind, "release": file.release, "used": used,
             "rows": rows.get(file.place), "why": why,

@@ -1,7 +1,8 @@
 """Find the files of CFPS among whatever a user has, and read the wanted columns of each.
 
 Names are like cfps2018person_202012.dta. The English release puts an e before, the suffix tells the release (written in
-three ways), and files of SAS have capitals; files saved again as SPSS, CSV or Parquet are read as well.
+three ways), and files of SAS have capitals; some users write cfps_2018_person. Files saved again as SPSS, CSV or
+Parquet are read as well.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from medfloor.intake.packages import READERS, read_package_file
 
 KINDS = ("famecon", "famconf", "adult", "person", "childproxy", "child", "crossyearid", "comm")
 
-_NAME = re.compile(rf"^(e?)cfps(\d{{4}})({'|'.join(KINDS)})(.*)$", re.IGNORECASE)
+_NAME = re.compile(rf"^(e?)cfps[_\- ]?(\d{{4}})[_\- ]?({'|'.join(KINDS)}|crossyear)(.*)$", re.IGNORECASE)
+
+_WAVE = re.compile(r"^e?cfps[_\- ]?\d{4}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ def find_cfps_files(
     """Find the files of CFPS in a folder (and the folders in it), or among some files.
 
     Gives the files to use, one for each wave and kind, and those that are not used with a code that says why:
-    `older_release`, `same_release` (the same in another format or language), `not_cfps`. Raises InputError
-    file_not_found, no_cfps_files.
+    `older_release`, `same_release` (the same in another format or language), `unknown_kind` (of CFPS, under a kind that
+    is not known, such as famros of an old release), `not_cfps`. Raises InputError file_not_found, no_cfps_files.
 
     >>> parse_release("_202008"), parse_release("_170630"), parse_release("_092015")
     ((2020, 8), (2017, 6), (2015, 9))
@@ -63,7 +66,7 @@ def find_cfps_files(
     for path, place in paths:
         made = _parse(path, place)
         if made is None:
-            others.append((place, "not_cfps"))
+            others.append((place, "unknown_kind" if _WAVE.match(path.stem) else "not_cfps"))
         else:
             known.append(made)
     if not known:
@@ -148,4 +151,5 @@ def _parse(path: Path, place: str) -> CfpsFile | None:
     if not found:
         return None
     release = found[4].lstrip("_- ")
-    return CfpsFile(path, place, int(found[2]), found[3].lower(), bool(found[1]), release, parse_release(found[4]))
+    kind = "crossyearid" if found[3].lower() == "crossyear" else found[3].lower()
+    return CfpsFile(path, place, int(found[2]), kind, bool(found[1]), release, parse_release(found[4]))

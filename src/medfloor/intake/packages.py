@@ -58,6 +58,8 @@ def read_package_file(
         frame, meta = _read(path, reader, None, choose)
     except PermissionError:
         raise InputError("cannot_read", f"{place} may not be read by this user. Check its permissions.") from None
+    except InputError:
+        raise  # what `choose` has against the names
     except Exception as error:
         # Whatever the reader trips over (its own errors, dates beyond the calendar) is a fault of the file.
         again = _read_as_chinese(path, reader, choose) if _is_encoding(error) else None

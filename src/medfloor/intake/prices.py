@@ -16,6 +16,8 @@ from typing import Literal
 import polars as pl
 
 from medfloor.errors import UsageError
+from medfloor.layouts import Layout
+from medfloor.words import Phrase
 
 Area = Literal["all", "urban", "rural"]
 OwnIndex = Mapping[int, float]
@@ -75,6 +77,36 @@ def price_level(year: int, *, base: int, area: Area = "all", index: OwnIndex | N
 def _told(years: list[int]) -> str:
     """Name a few years each, and of many the first and the last."""
     return ", ".join(map(str, years)) if len(years) <= 4 else f"{years[0]} ... {years[-1]}"
+
+
+def in_prices(
+    households: pl.DataFrame,
+    people: pl.DataFrame,
+    *,
+    layout: Layout,
+    year: int,
+    index: OwnIndex | None = None,
+    made: Sequence[str] = (),
+) -> tuple[pl.DataFrame, pl.DataFrame, Phrase]:
+    """Bring the money of both panels to the prices of a year, and say by which index.
+
+    Money is what the layout says, and the columns `made` of it. `price_level` tells by what a row was divided. Raises
+    UsageError no_price_index.
+    """
+    waves = {wave for frame in (households, people) if "wave" in frame.columns for wave in frame["wave"].unique()}
+    levels = {wave: price_level(int(wave), base=year, index=index) for wave in sorted(waves)}
+    values = {wave: level.value for wave, level in levels.items()}
+    panels = []
+    for frame, part in ((households, layout.household), (people, layout.person)):
+        money = [*(v.name for v in part if v.kind == "money"), *made]
+        money = [name for name in dict.fromkeys(money) if name in frame.columns]
+        if "wave" in frame.columns:
+            level = pl.col("wave").replace_strict(values, return_dtype=pl.Float64)
+            frame = frame.with_columns(level.alias("price_level")).with_columns(pl.col(money) / pl.col("price_level"))
+        panels.append(frame)
+    weakest = {level.trust for level in levels.values()}
+    trust = next((mark for mark in ("unverified", "secondary", "own") if mark in weakest), "exact")
+    return panels[0], panels[1], Phrase.of("surveys.prices", year=year, trust=Phrase(f"price_trust.{trust}"))
 
 
 def poverty_lines(

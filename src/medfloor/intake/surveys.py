@@ -13,6 +13,7 @@ from medfloor.intake.files import Source
 from medfloor.intake.findings import Piece, Survey, report
 from medfloor.intake.mapping import OneMapping, read_mapping
 from medfloor.intake.microdata import ArrowTable, read_microdata
+from medfloor.intake.waves import count_units
 from medfloor.tables import HOUSEHOLDS, SURVEY, SURVEY_PEOPLE
 from medfloor.words import Phrase
 
@@ -99,9 +100,23 @@ def read_survey(
             files=[{"file": read.place, "wave": wave, "kind": name, "used": True, "rows": read.rows_in, "why": ""}],
             pieces=[Piece(frame, read.rejects, columns, codes)],
             dropped=dropped,
+            links=_links(frame, ours),
             remarks=[Phrase.of("surveys.mapped")],
         ),
     )
+
+
+def _links(frame: pl.DataFrame, ours: Sequence[str]) -> list[dict[str, Any]]:
+    """Count units over waves where the mapping gives waves and numbers."""
+    told: list[dict[str, Any]] = []
+    if "wave" not in ours:
+        return told
+    known = frame.drop_nulls("wave").with_columns(pl.col("wave").cast(pl.String))
+    waves = known["wave"].unique().sort().to_list()
+    for number, link in (("person_id", "person"), ("household_id", "household")):
+        if number in ours and waves:
+            told += count_units(known.drop_nulls(number), number, link, waves)
+    return told
 
 
 def _without_codes(

@@ -56,14 +56,30 @@ def link_waves(households: pl.DataFrame, *, link: Link) -> Linked:
     waves = frame["wave"].unique().sort().to_list()
     in_all = frame.select(pl.col("wave").n_unique().over("chain") == len(waves)).to_series()
     counts = [
-        *_counts(frame, "chain", "household", waves),
-        *_counts(frame.drop_nulls("respondent"), "respondent", "respondent", waves),
-        *_counts(frame.filter(in_all), "chain", "balanced", waves),
+        *count_units(frame, "chain", "household", waves),
+        *count_units(frame.drop_nulls("respondent"), "respondent", "respondent", waves),
+        *count_units(frame.filter(in_all), "chain", "balanced", waves),
     ]
     by = "respondent" if link == "respondent" else "chain"
     lost = ~in_all if link == "balanced" else frame[by].is_null()
     frame = frame.with_columns(panel_id=pl.col(by)).drop("chain", "respondent")
     return Linked(frame.drop(name for name in frame.columns if name.startswith("earlier_")), counts, lost)
+
+
+def count_units(frame: pl.DataFrame, by: str, link: str, waves: list[str]) -> list[dict[str, Any]]:
+    """Count units (the values of `by`) and rows: in any wave, in two or more, in every one, and to the next wave."""
+    sizes = frame.group_by(by).agg(pl.col("wave").n_unique().alias("waves"), pl.len().alias("rows"))
+    several = sizes.filter(pl.col("waves") >= 2)
+    all_waves = sizes.filter(pl.col("waves") == len(waves))
+    told: list[dict[str, Any]] = [
+        {"link": link, "between": name, "units": one.height, "rows": int(one["rows"].sum())}
+        for name, one in (("any wave", sizes), ("two or more waves", several), ("every wave", all_waves))
+    ]
+    for first, second in pairwise(waves):
+        one = set(frame.filter(pl.col("wave") == first)[by])
+        both = one & set(frame.filter(pl.col("wave") == second)[by])
+        told.append({"link": link, "between": f"{first}-{second}", "units": len(both), "rows": 2 * len(both)})
+    return told
 
 
 _Row = dict[str, Any]
@@ -103,19 +119,3 @@ def _chains(rows: list[_Row], parents: list[_Key | None], core: list[bool]) -> l
         taken.add(name)
         chain[key] = name
     return [chain[row["wave"], row["household_id"]] for row in rows]
-
-
-def _counts(frame: pl.DataFrame, by: str, link: str, waves: list[str]) -> list[dict[str, Any]]:
-    """Count units and rows: all, those of two waves or more, of every wave, and from each wave to the next."""
-    sizes = frame.group_by(by).agg(pl.col("wave").n_unique().alias("waves"), pl.len().alias("rows"))
-    several = sizes.filter(pl.col("waves") >= 2)
-    all_waves = sizes.filter(pl.col("waves") == len(waves))
-    told: list[dict[str, Any]] = [
-        {"link": link, "between": name, "units": one.height, "rows": int(one["rows"].sum())}
-        for name, one in (("any wave", sizes), ("two or more waves", several), ("every wave", all_waves))
-    ]
-    for first, second in pairwise(waves):
-        one = set(frame.filter(pl.col("wave") == first)[by])
-        both = one & set(frame.filter(pl.col("wave") == second)[by])
-        told.append({"link": link, "between": f"{first}-{second}", "units": len(both), "rows": 2 * len(both)})
-    return told

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 from medfloor.errors import InputError
 
 Kind = Literal["id", "number", "money", "code", "yes_no", "sex", "residence", "rural", "slots"]
-Part = Literal["household", "person", "roster"]
+Part = Literal["household", "person", "roster", "crossyear"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,16 @@ class Layout:
     household: tuple[Variable, ...]
     person: tuple[Variable, ...]
     roster: tuple[Variable, ...]
+    crossyear: tuple[Variable, ...]
     insurance: tuple[InsuranceKind, ...]
 
     def part(self, part: Part) -> tuple[Variable, ...]:
-        """Give the columns of one part: household, person or roster."""
+        """Give the columns of one part: household, person, roster or crossyear."""
         parts: dict[str, tuple[Variable, ...]] = {
             "household": self.household,
             "person": self.person,
             "roster": self.roster,
+            "crossyear": self.crossyear,
         }
         return parts[part]
 
@@ -122,6 +125,7 @@ def read_layout(path: str | Path) -> Layout:
             household=_variables(told.get("household", [])),
             person=_variables(told.get("person", [])),
             roster=_variables(told.get("roster", [])),
+            crossyear=_variables(told.get("crossyear", [])),
             insurance=tuple(
                 InsuranceKind(one["kind"], int(one["code"]), one["trust"], tuple(one["words"]))
                 for one in told.get("insurance", [])
@@ -142,7 +146,7 @@ def _known(name: str) -> str:
 
 def _extended(shipped: Layout, told: dict[str, Any]) -> Layout:
     changed: dict[str, Any] = {}
-    for part in ("household", "person", "roster"):
+    for part in PARTS:
         columns = {variable.name: variable for variable in shipped.part(part)}
         for own in _variables(told.get(part, [])):
             before = columns.get(own.name)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from medfloor.errors import UsageError
 from medfloor.intake.files import write_bytes
@@ -12,6 +15,7 @@ from medfloor.measures.result import name_of
 from medfloor.reports.drawing import COLOURS, GREY, LABEL, data_of, legend
 from medfloor.reports.figures import FORMATS, _rendered
 from medfloor.reports.typeface import FAMILIES, register
+from medfloor.reports.workbook import Cell, Figure, Sheet, frame_sheet, words_sheet
 from medfloor.simulation.household import HouseholdCurve
 from medfloor.words import say
 
@@ -31,13 +35,8 @@ def family_figure(curve: HouseholdCurve, lang: str = "en") -> alt.VConcatChart:
     """
     import altair as alt
 
-    family = curve.family
     title = say("household.title", lang)
-    status = " + ".join(name_of("group", one, lang) for one in (family.status or ("none",)))
-    told = say(
-        "household.family", lang, size=family.size, age=family.age, care=say(f"care_type.{family.care_type}", lang),
-        level=family.level, share=f"{100 * family.in_scope:g}", status=status,
-    )  # fmt: skip
+    told = curve.head(lang)[0]
     names = {one.name: name_of("scenario", one.name, lang) for one in curve.scenarios}
     names |= {one.name: one.title(lang) for one in curve.scenarios if one.reforms}
     points = [
@@ -75,6 +74,53 @@ def family_figure(curve: HouseholdCurve, lang: str = "en") -> alt.VConcatChart:
         .configure_legend(labelFontSize=LABEL, labelLimit=0)
     )
     return made
+
+
+def family_sheets(curve: HouseholdCurve, lang: str = "en") -> list[Sheet]:
+    """Lay a household curve out as sheets of a workbook: every amount, the cliffs, and words."""
+    names = {
+        one.name: one.title(lang) if one.reforms else name_of("scenario", one.name, lang) for one in curve.scenarios
+    }
+    tiers = {
+        tier.id: getattr(tier.name, lang) for one in curve.scenarios for tier in one.law.policies.versions[-1].tiers
+    }
+    heads, forms, columns = [], [], []
+    for column in curve.rows.columns:
+        tier = column.removeprefix("pay_")
+        if column == "scenario":
+            heads.append(name_of("column", column, lang))
+        elif column == "amount":
+            heads.append(say(f"household.{curve.vary}", lang))
+        else:
+            heads.append(
+                say("household.pays", lang, tier=tiers[tier]) if tier != column else say(f"household.{column}", lang)
+            )
+        forms.append({"scenario": "", "status": "", "marginal": "percent", "share": "percent"}.get(column, "amount"))
+        values = curve.rows[column]
+        columns.append(values.replace(names) if column == "scenario" else values)
+    kept = [place for place, name in enumerate(curve.rows.columns) if name != "bill" or curve.vary == "income"]
+    statuses = pl.Series("status", [_statuses(one.split("+"), lang) for one in curve.rows["status"]], pl.String)
+    frame = pl.DataFrame(columns).with_columns(statuses).select(curve.rows.columns[place] for place in kept)
+    sheets = [
+        frame_sheet(
+            frame, say("household.amounts", lang), [heads[place] for place in kept], [forms[place] for place in kept]
+        )
+    ]
+    cliffs: list[list[Cell]] = [
+        [
+            names[one.scenario], *(Figure(fen / 100, "amount") for fen in (one.at_fen, one.before_fen, one.after_fen)),
+            Figure(one.jump_fen / 100, "amount"), _statuses(one.status_before, lang), _statuses(one.status_after, lang),
+        ]
+        for one in curve.cliffs
+    ]  # fmt: skip
+    told = [name_of("column", "scenario", lang), say(f"household.{curve.vary}", lang)]
+    told += [say(f"household.{one}", lang) for one in ("before", "after", "jump", "status_before", "status_after")]
+    sheets.append(Sheet(say("household.sheet_cliffs", lang), told, cliffs))
+    return [*sheets, words_sheet([(say("household.title", lang), curve.head(lang))], lang)]
+
+
+def _statuses(held: Sequence[str], lang: str) -> str:
+    return " + ".join(name_of("group", one, lang) for one in (held or ("none",)))
 
 
 def write_family_figure(curve: HouseholdCurve, path: str | os.PathLike[str], lang: str = "en") -> None:

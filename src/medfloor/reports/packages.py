@@ -15,8 +15,9 @@ from medfloor.reports.drawing import COLOURS, GREY, LABEL, data_of, legend
 from medfloor.reports.figures import FORMATS, _rendered
 from medfloor.reports.simulation import _piped, _plain
 from medfloor.reports.typeface import FAMILIES, register
-from medfloor.simulation.choice import Optimum
-from medfloor.words import join, say
+from medfloor.reports.workbook import Cell, Figure, Sheet, frame_sheet, words_sheet, write_workbook
+from medfloor.simulation.choice import KINDS, Optimum, Package
+from medfloor.words import join, knows, say
 
 if TYPE_CHECKING:
     import altair as alt
@@ -29,7 +30,7 @@ _SIZE = (600, 380)
 def write_optimum(optimum: Optimum, folder: str | os.PathLike[str], lang: str = "en") -> list[Path]:
     """Write an optimisation into a folder: page.md, front.svg, optimum.json, the tables, and each winner as a reform.
 
-    tried, again and confirmed stand there as CSV and Parquet. Gives the files written.
+    tried, again and confirmed stand there as CSV and Parquet, optimum.xlsx has them as sheets. Gives the files written.
 
     Raises OutputError cannot_write, UsageError unknown_language.
     """
@@ -49,7 +50,52 @@ def write_optimum(optimum: Optimum, folder: str | os.PathLike[str], lang: str = 
         for ending in (".csv", ".parquet"):
             write_table(frame, place / f"{name}{ending}", money_columns=[])
             written.append(place / f"{name}{ending}")
-    return written
+    write_workbook(optimum_sheets(optimum, lang), place / "optimum.xlsx")
+    return [*written, place / "optimum.xlsx"]
+
+
+def optimum_sheets(optimum: Optimum, lang: str = "en") -> list[Sheet]:
+    """Lay an optimisation out as sheets of a workbook: named packages, front, all tried, settled again, and words.
+
+    Aims and costs are numbers; a lever's value is one where the package was searched for, and empty for a candidate.
+    """
+    levers = optimum.levers.all
+    aims = {one: KINDS[one] for one in KINDS}
+    heads = [say("optimise.package", lang), *(say(f"optimise.head_{one.replace('-', '_')}", lang) for one in aims)]
+    heads += [say("optimise.cost", lang), say("optimise.head_of_budget", lang), *(one.title(lang) for one in levers)]
+
+    def row(one: Package, name: str) -> list[Cell]:
+        share = one.figures.cost / optimum.budget if optimum.budget > 0 else None
+        values = [None] * len(levers) if one.values is None else [float(value) for value in one.values]
+        cells: list[Cell] = [name, *(Figure(one.value(aim), kind) for aim, kind in aims.items())]
+        cells += [Figure(one.figures.cost, "amount"), Figure(share, "percent")]
+        return cells + [Figure(value, "any") for value in values]
+
+    named = [row(one, one.title(lang)) for one in optimum.named]
+    front = [row(one, one.title(lang)) for one in optimum.front]
+    sheets = [Sheet(say("optimise.sheet_packages", lang), heads, named)]
+    sheets += [Sheet(say("optimise.sheet_front", lang), heads, front)] if front else []
+    sheets.append(_frame(optimum.tried, say("optimise.sheet_tried", lang), optimum, lang))
+    for frame, name in ((optimum.confirmed, "confirmed"), (optimum.again, "again")):
+        sheets += [_frame(frame, say(f"optimise.sheet_{name}", lang), optimum, lang)] if frame.height else []
+    told = [(say("optimise.title", lang), [optimum.head(lang)])]
+    told += [(say(f"optimise.{title}", lang), [one.say(lang) for one in phrases]) for title, phrases in optimum.said()]
+    return [*sheets, words_sheet(told, lang)]
+
+
+def _frame(frame: pl.DataFrame, name: str, optimum: Optimum, lang: str) -> Sheet:
+    """Lay one of the tables out: heads and codes in words where there are any, numbers by what they are."""
+    levers = {one.id: one.title(lang) for one in optimum.levers.all}
+    titles = {one.name: one.title(lang) for one in optimum.named}
+    heads, forms, columns = [], [], []
+    for column in frame.columns:
+        key = f"optimise.{'head_' if column in KINDS else ''}{column.replace('-', '_')}"
+        heads.append(levers.get(column) or (say(key, lang) if knows(key, lang) else column))
+        number = frame.schema[column].is_numeric()
+        kind = KINDS.get(column) or ("amount" if column in ("cost", "budget") else "any")
+        forms.append(kind if number else "")
+        columns.append(frame[column] if number else frame[column].cast(pl.String).replace(titles))
+    return frame_sheet(pl.DataFrame(columns), name, heads, forms)
 
 
 def markdown(optimum: Optimum, lang: str = "en") -> str:
@@ -66,7 +112,7 @@ def markdown(optimum: Optimum, lang: str = "en") -> str:
 def front_figure(optimum: Optimum, lang: str = "en") -> alt.LayerChart:
     """Draw headcount against gap: what was tried within the budget, the front, and the named packages.
 
-    The front is of all aims, so that some of it may look beaten in these two.
+    All on the people searched on together. The front is of all aims, so that some of it may look beaten in these two.
 
     Raises UsageError unknown_language.
     """
@@ -90,7 +136,7 @@ def front_figure(optimum: Optimum, lang: str = "en") -> alt.LayerChart:
     tried = optimum.tried.filter(pl.col("within") & ~pl.col("front"))
     tried = tried.gather_every(max(1, -(-tried.height // _DOTS)))
     dots = [_dot(row, kinds[0]) for row in tried.iter_rows(named=True)]
-    front = [_dot(one.figures.aims, kinds[1]) for one in optimum.front]
+    front = [_dot(one.together, kinds[1]) for one in optimum.front]
     named = _labelled(optimum, kinds[2], lang)
 
     def points(data: list[dict[str, Any]], size: int, opacity: float) -> Any:
@@ -144,7 +190,7 @@ def _labelled(optimum: Optimum, kind: str, lang: str) -> list[dict[str, Any]]:
     """Give the named packages from top to bottom; those at one place share a dot and a label."""
     places: dict[tuple[float, float], list[str]] = {}
     for one in optimum.named:
-        places.setdefault((one.value("gap"), one.value("headcount")), []).append(one.title(lang))
+        places.setdefault((one.together["gap"], one.together["headcount"]), []).append(one.title(lang))
     return [
         {"headcount": headcount, "gap": gap, "kind": kind, "name": join(names, lang)}
         for (gap, headcount), names in sorted(places.items(), reverse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 import polars as pl
 
 from medfloor.intake.files import write_bytes
-from medfloor.intake.files import write_table as write_frame
 from medfloor.measures.result import Result, figure_text, label_of, name_of
 from medfloor.reports.tables import write_table
 from medfloor.reports.typeface import FAMILIES
+from medfloor.reports.workbook import Cell, Figure, Sheet, result_sheet, words_of, words_sheet, write_workbook
 from medfloor.simulation.compare import Simulation
+from medfloor.simulation.groups import group_name
 from medfloor.simulation.households import Changed
-from medfloor.words import say
+from medfloor.words import knows, say
 
 MOST_CHANGED_CLIFFS = 10
 """Of cliffs that only change, so many are shown, those that change most; the JSON has all."""
@@ -40,8 +41,8 @@ def write_simulation(simulation: Simulation, folder: str | os.PathLike[str], lan
     """Write a simulation into a folder: the page, the tables, and all as JSON.
 
     page.md and page.html are for people, households.md explains the households most changed; protection, payers,
-    groups, funds, use (and regions, where there are any) stand there as CSV and Parquet, simulation.json has
-    everything. Gives the files written. Raises OutputError cannot_write.
+    groups, funds, use (and regions, where there are any) stand there as CSV and Parquet, simulation.xlsx has each as a
+    sheet, simulation.json has everything. Gives the files written. Raises OutputError cannot_write.
     """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
@@ -57,20 +58,24 @@ def write_simulation(simulation: Simulation, folder: str | os.PathLike[str], lan
     for name, text in texts.items():
         write_bytes(text.encode("utf-8"), place / name)
         written.append(place / name)
-    results: Mapping[str, Result] = {
-        "protection": simulation.protection, "payers": simulation.payers, "groups": simulation.groups,
-    }  # fmt: skip
-    for name, result in results.items():
+    for name, result in simulation.results.items():
         for ending in (".csv", ".parquet"):
             write_table(result, place / f"{name}{ending}", lang)
             written.append(place / f"{name}{ending}")
-    frames = {"funds": simulation.funds, "use": simulation.use, "regions": simulation.regions}
-    for name, frame in frames.items():
-        if frame.height:
-            for ending in (".csv", ".parquet"):
-                write_frame(frame, place / f"{name}{ending}")
-                written.append(place / f"{name}{ending}")
-    return written
+    write_workbook(simulation_sheets(simulation, lang), place / "simulation.xlsx")
+    return [*written, place / "simulation.xlsx"]
+
+
+def simulation_sheets(simulation: Simulation, lang: str = "en") -> list[Sheet]:
+    """Lay a simulation out as sheets of a workbook: its results, cliffs, the households most changed, and notes."""
+    words = _Words(simulation, lang)
+    results = simulation.results
+    sheets = [result_sheet(one, lang, words.say(f"sheet_{name}"), words.label) for name, one in results.items()]
+    sheets += [one for one in (words.cliff_sheet(), words.household_sheet()) if one is not None]
+    told = [words.reforms(), words.flags(), words.notes()]
+    about = [(say("page.title", lang), [_head(simulation, lang)]), *(words_of(one, lang) for one in results.values())]
+    about += [(one.title, list(one.text)) for one in told if one is not None]
+    return [*sheets, words_sheet(about, lang)]
 
 
 def sections_of(simulation: Simulation, lang: str = "en") -> list[Section]:
@@ -272,49 +277,49 @@ class _Words:
         return Section(self.say("groups"), (result.definition.say(self.lang),), tuple(heads), body, 3)
 
     def group(self, by: str, group: str) -> str:
-        sections = {"status": "group", "disease": "disease", "residence": "residence"}
-        return name_of(sections.get(by, "group"), group, self.lang)
+        return group_name(by, group, self.lang)
 
-    def funds(self) -> Section | None:
-        body = [
-            (
-                self.scenario(row["scenario"], row["response"]),
-                self.say("fund_basic") if row["fund"] == "basic" else self.payer(row["fund"]),
-                *(figure_text(row[one], "count") for one in ("paid_in", "subsidy", "paid_out", "balance", "extra")),
-            )
-            for row in self.of.funds.iter_rows(named=True)
-        ]
-        heads = [name_of("column", "scenario", self.lang)]
-        heads += [self.say(one) for one in ("fund", "paid_in", "subsidy", "paid_out", "balance", "extra")]
-        return Section(self.say("funds"), (self.say("million"),), tuple(heads), tuple(body), 2)
+    def fund(self, name: str) -> str:
+        """Name a fund: the residents' insurance, a tier of its own, or all."""
+        return name_of("fund", name, self.lang) if knows(f"fund.{name}", self.lang) else self.payer(name)
+
+    def funds(self) -> Section:
+        columns = ("paid_in", "subsidy", "paid_out", "balance", "extra")
+        return self.across(self.of.funds, "funds", "fund", self.fund, columns)
 
     def regions(self) -> Section | None:
-        if not self.of.regions.height:
+        if self.of.regions is None:
             return None
-        body = [
-            (
-                self.scenario(row["scenario"], row["response"]), str(row["region"]),
-                *(figure_text(row[one], "count") for one in ("apart", "pooled", "transfer")),
-            )
-            for row in self.of.regions.iter_rows(named=True)
-        ]  # fmt: skip
-        heads = [name_of("column", "scenario", self.lang)]
-        heads += [self.say(one) for one in ("region", "apart", "pooled", "transfer")]
-        return Section(self.say("pools"), (), tuple(heads), tuple(body), 2)
+        return self.across(self.of.regions, "pools", "region", str, ("balance_apart", "balance_pooled", "transfer"))
 
     def use(self) -> Section | None:
-        if "stated" not in self.of.use["response"].to_list():
+        if "stated" not in self.of.use.rows["response"].to_list():
             return None
-        body = [
-            (
-                self.scenario(row["scenario"], row["response"]), name_of("care_type", row["care"], self.lang),
-                figure_text(row["units"], "count"), figure_text(row["ratio"], "index"),
-                figure_text(row["total"], "count"),
-            )
-            for row in self.of.use.iter_rows(named=True)
-        ]  # fmt: skip
-        heads = [name_of("column", "scenario", self.lang), *(self.say(one) for one in ("care", "units", "ratio"))]
-        return Section(self.say("use"), (), (*heads, say("household.bill", self.lang)), tuple(body), 2)
+        return self.across(
+            self.of.use, "use", "care", lambda one: self.named("care", one), ("units", "use_ratio", "bill")
+        )
+
+    def named(self, section: str, name: str) -> str:
+        return name_of(section, name, self.lang)
+
+    def across(
+        self, result: Result, title: str, label: str, named: Callable[[str], str], columns: Sequence[str]
+    ) -> Section:
+        """Lay totals out, a column a statistic, each with its interval; statistics that nothing has are left out."""
+        cells: dict[tuple[str, str], dict[str, str]] = {}
+        for row in result.rows.iter_rows(named=True):
+            key = (self.scenario(row["scenario"], row["response"]), named(str(row[label])))
+            # Yuan and fen of a total tell nothing that its error does not take away.
+            kind = "count" if row["kind"] == "amount" else row["kind"]
+            low, high = (figure_text(row[one], kind) for one in ("low", "high"))
+            around = f" ({low} – {high})" if low != "-" and low != high else ""
+            cells.setdefault(key, {})[row["statistic"]] = figure_text(row["estimate"], kind) + around
+        shown = [one for one in columns if any(one in found for found in cells.values())]
+        body = tuple((*key, *(found.get(one, "-") for one in shown)) for key, found in cells.items())
+        heads = [name_of("column", one, self.lang) for one in ("scenario", label)]
+        heads += [name_of("statistic", one, self.lang) for one in shown]
+        text = (result.definition.say(self.lang), self.say("around"))
+        return Section(self.say(title), text, tuple(heads), body, 2)
 
     def cliffs(self) -> Section:
         title = self.say("cliffs")
@@ -340,9 +345,7 @@ class _Words:
         if not self.of.changed:
             return None
         body = tuple(self.household(one) for one in self.of.changed)
-        heads = [name_of("column", "scenario", self.lang)]
-        heads += [self.say(one) for one in ("household", "status", "why", "size", "before", "after", "difference")]
-        return Section(self.say("households"), (), tuple(heads), body, 4)
+        return Section(self.say("households"), (), tuple(self.household_heads()), body, 4)
 
     def household(self, one: Changed) -> tuple[str, ...]:
         moved = [
@@ -352,10 +355,57 @@ class _Words:
         ]
         moved.append(self.say("claim", claim=one.claim_id))
         moved += [self.say("article", payer=self.payer(name), article=article) for name, article in one.articles]
+        # What a reform adds rests on no article of the law.
+        rested = {name for name, _ in one.articles}
+        files = " + ".join(path.name for law in self.of.scenarios if law.name == one.scenario for path in law.reforms)
+        moved += [
+            self.say("by_reform", payer=self.payer(name), files=files)
+            for name, old, new in one.payers
+            if abs(new - old) >= 0.01 and name not in rested
+        ]
         return (
             self.scenario(one.scenario, "none"), one.household_id, name_of("group", one.status, self.lang),
             "; ".join(moved), f"{one.size:g}", f"{one.before:,.2f}", f"{one.after:,.2f}", f"{one.difference:+,.2f}",
         )  # fmt: skip
+
+    def label(self, column: str, row: Mapping[str, Any]) -> str | None:
+        """Name what a row of a result is about: laws, payers, funds and groups by their titles; None: as anywhere."""
+        value = row[column]
+        if value is None:
+            return None
+        if column == "scenario":
+            return self.scenario(value, "none").removesuffix(f" ({name_of('response', 'none', self.lang)})")
+        if column == "group":
+            return self.group(str(row["by"]), str(value))
+        return {"payer": self.payer, "fund": self.fund}[column](str(value)) if column in ("payer", "fund") else None
+
+    def cliff_sheet(self) -> Sheet | None:
+        if not self.of.jumps:
+            return None
+        rows: list[list[Cell]] = [
+            [
+                self.scenario(one.scenario, "none"), self.say(one.fate), one.text(self.lang),
+                Figure(one.jump_before_fen / 100, "amount"), Figure(one.jump_after_fen / 100, "amount"),
+            ]
+            for one in self.of.jumps
+        ]  # fmt: skip
+        heads = [name_of("column", "scenario", self.lang)]
+        heads += [self.say(one) for one in ("what", "cliff", "before", "after")]
+        return Sheet(self.say("sheet_cliffs"), heads, rows)
+
+    def household_sheet(self) -> Sheet | None:
+        if not self.of.changed:
+            return None
+        rows: list[list[Cell]] = []
+        for one in self.of.changed:
+            told = self.household(one)
+            numbers = (one.before, one.after, one.difference)
+            rows.append([*told[:4], Figure(one.size, "whole"), *(Figure(value, "amount") for value in numbers)])
+        return Sheet(self.say("sheet_households"), self.household_heads(), rows)
+
+    def household_heads(self) -> list[str]:
+        names = ("household", "status", "why", "size", "before", "after", "difference")
+        return [name_of("column", "scenario", self.lang), *(self.say(one) for one in names)]
 
     def notes(self) -> Section:
         told = [note.say(self.lang) for note in (*self.of.protection.notes, *self.of.notes)]

@@ -202,7 +202,10 @@ def prepare(
         known_stays = opening.filter(pl.col("last_stay").is_not_null()).select("person_id", "last_stay")
     frame, refused = _check_continues(frame, known_stays, owners, refused)
     while True:
-        batch, lacking, batch_pays = _sorted_batch(law, register, spells, frame)
+        # In a list, as above, so that sorted and unsorted claims do not both stay in memory.
+        unsorted = [frame]
+        del frame
+        batch, frame, lacking, batch_pays = _sorted_batch(law, register, spells, unsorted)
         if not lacking:
             unreadable = (batch.amounts == UNREADABLE).any(axis=0)
             if not unreadable.any():
@@ -525,12 +528,14 @@ def _check_reversals(
 
 
 def _sorted_batch(
-    law: Law, register: Register, spells: Spells, frame: pl.DataFrame
-) -> tuple[Batch, dict[int, MissingValueError], bool]:
-    """Sort the claims, ask the law about each kind, and give the batch, or the rows whose numbers are missing.
+    law: Law, register: Register, spells: Spells, unsorted: list[pl.DataFrame]
+) -> tuple[Batch, pl.DataFrame, dict[int, MissingValueError], bool]:
+    """Sort the claims, ask the law about each kind, and give the batch, the sorted claims, and what is missing.
 
-    The last value says whether any claim meets a tier that pays by known numbers.
+    `unsorted` holds the claims as its one item, which is taken out. The last two values are the rows whose numbers are
+    missing, without which there is no batch, and whether any claim meets a tier that pays by known numbers.
     """
+    frame = unsorted.pop()
     person = frame["_person"].cast(pl.Int64).to_numpy()
     unit = register.unit[person]
     year = frame["_year"].cast(pl.Int64).to_numpy()
@@ -538,9 +543,14 @@ def _sorted_batch(
     start = frame["start_date"].cast(pl.Int32).to_numpy()
     order = order_of(unit, year, settled, start, frame["claim_id"])
     if not np.array_equal(order, np.arange(len(order))):
-        frame = frame[order]
         person, unit, year = person[order], unit[order], year[order]
         settled, start = settled[order], start[order]
+        parts = []
+        while frame.width:
+            some = frame.columns[:_AT_ONCE]
+            parts.append(frame.select(some)[order])
+            frame = frame.drop(some)
+        frame = pl.concat(parts, how="horizontal")
     columns = _columns(law, register, frame, person, settled, start, year)
     groups = list(dict.fromkeys(name for _, names in law.dimensions.groups for name in names))
     marks = spell_columns(spells, register, groups)
@@ -550,7 +560,7 @@ def _sorted_batch(
         hit = np.isin(kind, np.array(sorted(missing)))
         rows = frame["row"].to_numpy()[hit]
         pays = any(step.pays != "nothing" for rule in rules for step in rule.steps)
-        return _EMPTY, {int(row): missing[int(k)] for row, k in zip(rows, kind[hit], strict=True)}, pays
+        return _EMPTY, frame, {int(row): missing[int(k)] for row, k in zip(rows, kind[hit], strict=True)}, pays
     profile = np.array(index, np.int32)[kind] if len(index) else np.zeros(0, np.int32)
     stay_of, stay_first = _stays(frame)
     batch = Batch(
@@ -569,10 +579,12 @@ def _sorted_batch(
         stay_of,
         stay_first,
     )
-    return batch, {}, True
+    return batch, frame, {}, True
 
 
 _EMPTY: Any = None
+_AT_ONCE = 4
+"""So many columns are put in order together and then let go: enough for two processors, little to hold twice."""
 
 
 def _columns(

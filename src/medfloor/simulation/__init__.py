@@ -1,5 +1,6 @@
 """Try reforms on people: what if the law were another."""
 
+from medfloor.simulation.aims import aims_of
 from medfloor.simulation.behaviour import Behaviour, stated
 from medfloor.simulation.budget import fresh_populations, optimise
 from medfloor.simulation.choice import Aim, Optimum, Package
@@ -13,7 +14,7 @@ from medfloor.simulation.population import (
     population_of_survey,
     read_population,
 )
-from medfloor.simulation.protection import aims_of, protection
+from medfloor.simulation.protection import protection
 from medfloor.simulation.run import Bills, World
 from medfloor.simulation.scenario import Scenario, scenario, scenarios_of
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from medfloor.errors import InputError
+from medfloor.errors import InputError, UsageError
 from medfloor.policy.model import GROUPS
 from medfloor.settlement.batch import Batch
 from medfloor.settlement.engines import run
@@ -25,6 +25,8 @@ Response = Literal["none", "stated"]
 RESPONSES: tuple[Response, ...] = ("none", "stated")
 
 _FILE = Path(__file__).parent / "elasticities.toml"
+YOURS = "your assumption"
+MOST_FORGONE = 5.0
 _WIDE = 2 * 1.959964
 """The width of a normal 95 % interval in standard errors."""
 
@@ -66,6 +68,13 @@ class Behaviour:
         caps = {name: min(values[name], 0.0) for name in FAMILIES} | {"forgone": abs(values["forgone"])}
         return Behaviour(**{name: replace(getattr(self, name), value=caps[name]) for name in caps})
 
+    def _forgone(self) -> Phrase:
+        one = self.forgone
+        if one.value == one.low == one.high == 0:
+            return Phrase("simulation.forgone_none")
+        source = Phrase("simulation.yours") if one.source == YOURS else one.source
+        return Phrase.of("simulation.forgone", share=f"{100 * one.value:g}", source=source)
+
     def words(self) -> Phrase:
         """Say it in one sentence, with its sources."""
         return Phrase.of(
@@ -73,19 +82,31 @@ class Behaviour:
             inpatient=_told(self.inpatient),
             outpatient=_told(self.outpatient),
             source=self.inpatient.source,
-            forgone=f"{100 * self.forgone.value:g}",
+            forgone=self._forgone(),
         )
 
 
-def stated(file: str | Path | None = None) -> Behaviour:
+def stated(file: str | Path | None = None, *, forgone: float | None = None) -> Behaviour:
     """Read the stated elasticities: those shipped, or a file of the same form.
 
-    Raises InputError bad_elasticities.
+    `forgone` is an assumption of yours in the place of the file's: so much more of their present use people with a
+    status would seek if its price fell to nothing (0.1: a tenth more); a smaller fall brings back its part. It is held
+    at that value in draws.
+
+    Raises InputError bad_elasticities, UsageError bad_share.
 
     >>> stated().inpatient.value, stated().outpatient.low
     (-0.372, -0.703)
     """
-    return _read(Path(file) if file else _FILE)
+    found = _read(Path(file) if file else _FILE)
+    if forgone is None:
+        return found
+    if not 0 <= forgone <= MOST_FORGONE:
+        raise UsageError(
+            "bad_share", f"forgone care that comes back lies between 0 and {MOST_FORGONE:g}, unlike {forgone:g}"
+        )
+    yours = replace(found.forgone, value=forgone, low=forgone, high=forgone, source=YOURS, trust="assumption")
+    return replace(found, forgone=yours)
 
 
 @functools.lru_cache(maxsize=8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -13,8 +13,10 @@ import polars as pl
 
 from medfloor.measures.estimate import interval
 from medfloor.measures.result import figure_text
+from medfloor.simulation.aims import Yardsticks
+from medfloor.simulation.limits import Limits
 from medfloor.simulation.packages import Levers, plain
-from medfloor.simulation.trial import Figures, Yardsticks
+from medfloor.simulation.trial import Figures
 from medfloor.terminal import aligned
 from medfloor.words import Phrase, say
 
@@ -25,7 +27,7 @@ STATUS_QUO = "status_quo"
 Kind = Literal["status_quo", "candidate", "best", "front"]
 SHOWN_OF_FRONT = 12
 
-_KINDS = {
+KINDS = {
     "headcount": "proportion",
     "overshoot": "proportion",
     "gap": "amount",
@@ -39,7 +41,10 @@ _KINDS = {
 class Package:
     """Be one package: its name, the values of the levers (None: not told by levers), what it does, what binds.
 
-    `aim` is what a best package minimises; `binds` names levers that stand at an end of their range, with the end.
+    `figures` are for the people given; on the front, where packages are compared on all people searched on, the aims
+    are theirs. `aim` is what a best package minimises; `binds` names levers that stand at an
+    end of their range, with the end. `together` has the aims on all people that were searched on; `better` says
+    whether a best package beats the status quo at all on the people that it was chosen on.
     """
 
     name: str
@@ -49,6 +54,8 @@ class Package:
     within: bool
     aim: str = ""
     binds: tuple[tuple[str, Literal["low", "high"]], ...] = ()
+    together: dict[str, float] = field(default_factory=dict)
+    better: bool = True
 
     def value(self, aim: str) -> float:
         """Give one aim, or `cost`."""
@@ -69,7 +76,8 @@ class Package:
             "values": None if self.values is None else [plain(one) for one in self.values],
             **self.figures.aims, "cost": self.figures.cost,
             "paid": dict(zip(self.figures.tiers, self.figures.paid, strict=True)),
-            "within_budget": self.within, "binds": dict(self.binds),
+            "within_budget": self.within, "binds": dict(self.binds), "together": self.together or None,
+            **({"better": self.better} if self.kind == "best" else {}),
         }  # fmt: skip
 
 
@@ -79,7 +87,9 @@ class Optimum:
 
     `winners` are the best for the aim that was asked for (first), for each other aim of the front, and the balanced
     one; `front` are all packages within the budget that no other one beats in every aim of `aims`, in order of the
-    first. `tried` has one row a package: the levers' values, aims, cost in yuan, `within` and `front`. `again` has one
+    first. `tried` has one row a package: the levers' values, aims on all people searched on,
+    cost in yuan for the people given, `of_budget` (the tightest limit), `within` and `front`. `beside` and `choosing`
+    count people that were searched and chosen on beside them. `again` has one
     row a population (0: the one searched on), package and response, with aims and cost; `confirmed` what they say
     together (see `confirmations`). `findings` are sentences about bounds, budget, trade-offs and what does not hold.
     """
@@ -93,7 +103,7 @@ class Optimum:
     levers: Levers
     minimise: Aim
     aims: tuple[Aim, ...]
-    budget: float
+    limits: Limits
     yardsticks: Yardsticks
     status_quo: Package
     candidates: tuple[Package, ...]
@@ -101,11 +111,18 @@ class Optimum:
     front: tuple[Package, ...]
     tried: pl.DataFrame
     impossible: int
+    beside: int
+    choosing: int
     again: pl.DataFrame
     confirmed: pl.DataFrame
     findings: tuple[Phrase, ...]
     warnings: tuple[Phrase, ...]
     notes: tuple[Phrase, ...]
+
+    @property
+    def budget(self) -> float:
+        """Give what all tiers together may pay a year for the people given, in yuan."""
+        return self.limits.total
 
     @property
     def best(self) -> Package:
@@ -170,6 +187,8 @@ class Optimum:
             "baseline": self.baseline, "population": self.population, "synthetic": self.synthetic,
             "people": self.people, "households": self.households, "claims": self.claims,
             "minimise": self.minimise, "aims": list(self.aims), "budget": self.budget,
+            "funds": {one.name: one.limit for one in self.limits.funds},
+            "beside": self.beside, "choosing": self.choosing,
             "definition": self.yardsticks.definition, "threshold": self.yardsticks.threshold,
             "line": self.yardsticks.line,
             "levers": [
@@ -197,12 +216,12 @@ class Optimum:
         """Lay out what packages protect: headcount, overshoot, gap and poverty gap always stand together."""
         heads = [
             say("optimise.package", lang),
-            *(say(f"optimise.head_{one.replace('-', '_')}", lang) for one in _KINDS),
+            *(say(f"optimise.head_{one.replace('-', '_')}", lang) for one in KINDS),
         ]
         heads += [say("optimise.head_cost", lang), say("optimise.head_of_budget", lang)]
         rows = [
             [
-                one.title(lang), *(figure_text(one.value(aim), kind) for aim, kind in _KINDS.items()),
+                one.title(lang), *(figure_text(one.value(aim), kind) for aim, kind in KINDS.items()),
                 f"{one.figures.cost / self.people:,.2f}", _share(one.figures.cost, self.budget),
             ]
             for one in packages
@@ -239,7 +258,7 @@ class Optimum:
         for row in self.confirmed.iter_rows(named=True):
             place = say(f"optimise.{row['where']}", lang, number=row["populations"])
             key = (titles[row["package"]], place, say(f"response.{row['response']}", lang))
-            kind = "percent" if _KINDS[row["aim"]] == "proportion" else "amount"
+            kind = "percent" if KINDS[row["aim"]] == "proportion" else "amount"
             known = row["low"] is not None and math.isfinite(row["low"])
             wide = f" ± {figure_text((row['high'] - row['low']) / 2, kind)}" if known else ""
             rows.setdefault(key, []).append(figure_text(row["change"], kind) + wide)
@@ -266,7 +285,7 @@ def confirmations(again: pl.DataFrame, packages: Sequence[str], level: float = 0
                 if rows.is_empty():
                     continue
                 joined = rows.join(base, on="population", how="inner", suffix="_0", maintain_order="left")
-                share = joined["cost"] / joined["budget"]
+                share = joined["of_budget"]
                 for aim in AIMS:
                     change = (joined[aim] - joined[f"{aim}_0"]).to_numpy()
                     low, high = _interval(change, level)

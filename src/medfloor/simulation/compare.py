@@ -13,10 +13,10 @@ from medfloor.errors import UsageError
 from medfloor.measures.catastrophic import Definition
 from medfloor.measures.design import Design
 from medfloor.measures.impoverishing import LineLike
-from medfloor.measures.result import Result, name_of
+from medfloor.measures.result import SCHEMA, Result, label_of, name_of
 from medfloor.simulation.behaviour import RESPONSES, Behaviour, Response, copies_of, prices_of, stated
-from medfloor.simulation.funds import funds_of
-from medfloor.simulation.groups import groupings_of, payers, use_of, winners
+from medfloor.simulation.funds import Premiums, about_premiums, funds_of, premiums_by, regions_of
+from medfloor.simulation.groups import group_name, groupings_of, payers, use_of, winners
 from medfloor.simulation.households import Changed, most_changed, own_by_home
 from medfloor.simulation.jumps import Jump, jumps_of
 from medfloor.simulation.population import Population
@@ -24,11 +24,17 @@ from medfloor.simulation.protection import CATASTROPHIC, LINE, Key, protection
 from medfloor.simulation.run import Bills, World
 from medfloor.simulation.scenario import Scenario, scenarios_of
 from medfloor.simulation.uncertainty import together
-from medfloor.words import Phrase
+from medfloor.words import Phrase, join, say
 
 Progress = Callable[[int, int], None]
 CLEAR = 0.05
 """A change is clear where its p-value is below this."""
+
+SAME_SIZE = 1.05
+"""Populations whose people differ by more than this factor have totals that differ by it; that is said."""
+
+RESULTS = ("payers", "protection", "groups", "funds", "regions", "use")
+"""The results of a simulation, in the order of its page."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,23 +49,30 @@ class Options:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flag:
-    """Be a conclusion that holds only at zero response: which change, under which law, and what it says at each."""
+    """Be a conclusion that holds only at zero response: which change, under which law, and what it says at each.
+
+    `labels` tell the change apart (definition, threshold, payer, ...), `group` is the group of people it is about.
+    """
 
     scenario: str
     of: str
-    label: str
+    labels: tuple[tuple[str, object], ...]
     zero: float
     stated: float
+    group: tuple[str, str] | None = None
 
     def text(self, lang: str) -> str:
         """Say it in one sentence."""
         verdict = "lower" if self.zero < 0 else "higher"
         other = "other_way" if self.zero * self.stated < 0 else "same"
+        told = [_label(name, value, lang) for name, value in self.labels]
+        if self.group is not None:
+            told.append(f"{name_of('column', self.group[0], lang)}: {group_name(*self.group, lang)}")
+        of = name_of("statistic", self.of, lang)
         return Phrase.of(
             "simulation.held_only_at_zero",
-            of=name_of("statistic", self.of, lang),
-            what=self.label,
-            scenario=self.scenario,
+            of=say("simulation.of_what", lang, of=of, what=join(told, lang)) if told else of,
+            scenario=name_of("scenario", self.scenario, lang),
             zero=Phrase(f"simulation.{verdict}"),
             stated=Phrase(f"simulation.{other}"),
         ).say(lang)
@@ -69,11 +82,11 @@ class Flag:
 class Simulation:
     """Be what reforms change: results with errors, tables, and the households most changed.
 
-    `protection`, `payers` and `groups` are results (see `protection`, `payers`, `winners`), labelled with scenario and
-    response; `errors` has for each, by its name, what part of the standard errors sampling, draws and populations are.
-    `funds`, `regions` and `use` are tables of totals for the first population. `jumps` are the cliffs that
-    differ (None: not looked for), `changed` the households most changed at zero response, `flags` the conclusions that
-    hold only at zero response.
+    `protection`, `payers`, `groups`, `funds`, `use` and `regions` (None where nothing is pooled) are results (see
+    `protection`, `payers`, `winners`, `funds_of`, `use_of`, `regions_of`), labelled with scenario and response;
+    `errors` has for each, by its name, what part of the standard errors sampling, draws and populations are. `jumps`
+    are the cliffs that differ (None: not looked for), `changed` the households of the first population most changed at
+    zero response, `flags` the conclusions that hold only at zero response.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -85,9 +98,9 @@ class Simulation:
     payers: Result
     groups: Result
     errors: Mapping[str, pl.DataFrame]
-    funds: pl.DataFrame
-    regions: pl.DataFrame
-    use: pl.DataFrame
+    funds: Result
+    use: Result
+    regions: Result | None
     jumps: tuple[Jump, ...] | None
     changed: tuple[Changed, ...]
     flags: tuple[Flag, ...]
@@ -98,9 +111,15 @@ class Simulation:
         asked: dict[str, object] = {"response": "none", "of": None} | labels
         return self.protection.value(statistic, **asked)
 
+    @property
+    def results(self) -> Mapping[str, Result]:
+        """Give the results by name, in the order of the page."""
+        found = {name: getattr(self, name) for name in RESULTS}
+        return {name: one for name, one in found.items() if one is not None}
+
     def text(self, lang: str = "en") -> str:
-        """Tell it on a terminal: who pays, protection, winners and losers, flags and notes."""
-        parts = [self.payers.text(lang), self.protection.text(lang), self.groups.text(lang)]
+        """Tell it on a terminal: the results, flags and notes."""
+        parts = [one.text(lang) for one in self.results.values()]
         parts += [flag.text(lang) for flag in self.flags]
         parts += [note.say(lang) for note in self.notes]
         return "\n\n".join(parts)
@@ -122,8 +141,8 @@ class Simulation:
             ],
             "people": self.people, "households": self.households, "claims": self.claims, "synthetic": self.synthetic,
             "payers": self.payers.to_dict(lang), "protection": self.protection.to_dict(lang),
-            "groups": self.groups.to_dict(lang), "funds": self.funds.to_dicts(), "regions": self.regions.to_dicts(),
-            "use": self.use.to_dicts(),
+            "groups": self.groups.to_dict(lang), "funds": self.funds.to_dict(lang), "use": self.use.to_dict(lang),
+            "regions": None if self.regions is None else self.regions.to_dict(lang),
             "cliffs": None if self.jumps is None else [one.to_dict() for one in self.jumps],
             "households_most_changed": [one.to_dict() for one in self.changed],
             "only_at_zero_response": [one.text(lang) for one in self.flags],
@@ -152,8 +171,8 @@ def simulate(
     `reforms` are files (joined with + they are one scenario). With `behaviour` "stated", or a `Behaviour`, use responds
     to its price, and each reform stands there twice, with that response and without. `draws` repeats each reform with
     numbers drawn from their intervals: elasticities, and the in-scope share that a survey assumes. Several populations
-    (say, twenty of different seeds) give means, with the spread between them in the errors; funds, cliffs and
-    households are those of the first. `by` names columns of the households for protection by group.
+    (say, twenty of different seeds) give means, with the spread between them in the errors; the
+    households most changed are those of the first. `by` names columns of the households for protection by group.
 
     Raises UsageError: no_reform, same_reform, bad_draws, bad_choice; and what reading, settling and measuring raise.
 
@@ -181,15 +200,18 @@ def simulate(
     options = Options(definitions, line, tuple(by), design)
     runs: list[list[Measured]] = []
     first: World | None = None
+    sizes: list[int] = []
     done, whole = 0, len(several) * (1 + draws)
     for population in several:
         world = World.of(population, scenarios[0].law)
+        sizes.append(world.persons)
+        premiums = premiums_by(world, scenarios)
         here: list[Measured] = []
         for draw in range(1 + draws):
             rng = np.random.default_rng([seed, 2, len(runs), draw])
             place = _drawn_world(world, rng) if draw else world
             acting = response.drawn(rng) if draw and response else response
-            measured = measure(place, scenarios, acting, options, seed=seed)
+            measured = measure(place, scenarios, acting, options, premiums if place is world else None, seed=seed)
             # What a draw is for is its estimates: bills of millions are let go.
             here.append(replace(measured, bills={}) if draw or first is not None else measured)
             done += 1
@@ -198,7 +220,11 @@ def simulate(
         runs.append(here)
         first = first or world
     assert first is not None
-    return _assembled(first, runs, scenarios, response, options, cliffs=cliffs, most=most, draws=draws)
+    found = _assembled(first, runs, scenarios, response, options, cliffs=cliffs, most=most, draws=draws)
+    if max(sizes) > SAME_SIZE * min(sizes):
+        note = Phrase.of("simulation.sizes", least=f"{min(sizes):,}", most=f"{max(sizes):,}")
+        return replace(found, notes=(*found.notes, note))
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +235,9 @@ class Measured:
     protection: Result
     payers: Result
     groups: Result
+    funds: Result
+    use: Result
+    regions: Result | None
 
 
 def bills_of(
@@ -231,10 +260,12 @@ def measure(
     scenarios: Sequence[Scenario],
     behaviour: Behaviour | None,
     options: Options,
+    premiums: Premiums | None = None,
     *,
     seed: int = 20201123,
 ) -> Measured:
-    """Settle a world under each scenario and measure protection, payers and groups."""
+    """Settle a world under each scenario and measure protection, payers, groups, funds and use."""
+    premiums = premiums if premiums is not None else premiums_by(world, scenarios)
     bills = bills_of(world, scenarios, behaviour, seed=seed)
     homes = world.homes
     columns = {}
@@ -250,6 +281,9 @@ def measure(
         ),
         payers(world, homes, bills, design=options.design),
         winners(world, homes, bills, groupings_of(world), design=options.design),
+        funds_of(world, bills, premiums, design=options.design),
+        use_of(world, bills, design=options.design),
+        regions_of(world, bills, scenarios, premiums, design=options.design),
     )  # fmt: skip
 
 
@@ -284,17 +318,17 @@ def _assembled(
     bills = runs[0][0].bills
     joined = {
         name: together([[getattr(one, name) for one in draw] for draw in runs])
-        for name in ("protection", "payers", "groups")
+        for name in RESULTS
+        if all(getattr(one, name) is not None for draw in runs for one in draw)
     }
-    names = {one.name: one for one in scenarios}
-    funds, regions, about_funds = funds_of(world, bills, names)
+    results = {name: joined[name][0] for name in joined}
     base = bills[scenarios[0].name, "none"]
     changed: list[Changed] = []
     for one in scenarios[1:]:
         changed += most_changed(world, scenarios[0], one, base, bills[one.name, "none"], most=most)
     year = int(world.batch.columns.year[0])
     unmoved = [one.name for one in scenarios[1:] if np.array_equal(bills[one.name, "none"].own, base.own)]
-    notes = [*_notes(world, behaviour, len(runs), draws), *about_funds]
+    notes = [*_notes(world, behaviour, len(runs), draws), *about_premiums(world, premiums_by(world, scenarios))]
     notes += [Phrase.of("simulation.not_reached", scenario=name) for name in unmoved]
     return Simulation(
         scenarios=tuple(scenarios),
@@ -302,37 +336,63 @@ def _assembled(
         households=world.homes.height,
         claims=world.batch.height,
         synthetic=world.population.synthetic,
-        protection=joined["protection"][0],
-        payers=joined["payers"][0],
-        groups=joined["groups"][0],
+        protection=results["protection"],
+        payers=results["payers"],
+        groups=results["groups"],
+        funds=results["funds"],
+        use=results["use"],
+        regions=results.get("regions"),
         errors={name: found[1] for name, found in joined.items()},
-        funds=funds,
-        regions=regions.filter(pl.col("scenario").is_in([one.name for one in scenarios if one.pools])),
-        use=use_of(world, bills),
         jumps=jumps_of(list(scenarios), year) if cliffs else None,
         changed=tuple(changed),
-        flags=flags_of(joined["protection"][0]) if behaviour is not None else (),
+        flags=tuple(flag for name in FLAGGED for flag in flags_of(results[name])) if behaviour is not None else (),
         notes=tuple(notes),
     )
 
 
 def flags_of(result: Result) -> tuple[Flag, ...]:
-    """List the changes that are clear at zero response and, with the stated one, not clear or of the other sign."""
-    rows = result.rows.filter((pl.col("statistic") == "reform_change") & pl.col("by").is_null())
-    labels = [one for one in ("of", "definition", "threshold", "line", "scenario") if one in rows.columns]
+    """List the changes that are clear at zero response and, with the stated one, not clear or of the other sign.
+
+    Clear is what a test tells from no change. Where no errors were worked out there is no test, and a change is flagged
+    if it turns to the other sign or to nothing.
+    """
+    rows = result.rows.filter(pl.col("statistic").is_in(CHANGES))
+    absent = [name for name in ("by", "group") if name not in rows.columns]
+    rows = rows.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
+    if result.measure == "simulation_groups":  # what everybody together bears stands among the payers
+        rows = rows.filter(pl.col("by").is_not_null())
+    labels = [one for one in rows.columns if one not in (*SCHEMA, "response")]
     zero = rows.filter(pl.col("response") == "none")
     other = rows.filter(pl.col("response") == "stated").select(*labels, "estimate", "p")
     pairs = zero.join(other, on=labels, how="inner", suffix="_stated", nulls_equal=True, maintain_order="left")
+    untested = rows["p"].null_count() == rows.height
+
+    def clear(value: float, p: float | None) -> bool:
+        return abs(value) > _NOTHING if untested else p is not None and p < CLEAR
+
     found = []
     for row in pairs.iter_rows(named=True):
         before, after = row["estimate"], row["estimate_stated"]
-        if row["p"] is None or row["p"] >= CLEAR or before is None or after is None:
+        if before is None or after is None or not clear(before, row["p"]):
             continue
-        clear = row["p_stated"] is not None and row["p_stated"] < CLEAR
-        if not clear or before * after < 0:
-            label = " ".join(str(row[one]) for one in labels[1:-1] if row[one] is not None)
-            found.append(Flag(str(row["scenario"]), str(row["of"]), label or "-", before, after))
+        if not clear(after, row["p_stated"]) or before * after < 0:
+            of = row.get("of") or row["statistic"]
+            told = tuple((one, row[one]) for one in labels if one not in _TOLD_APART and row[one] is not None)
+            group = (str(row["by"]), str(row["group"])) if row["by"] is not None else None
+            found.append(Flag(str(row["scenario"]), str(of), told, before, after, group))
     return tuple(found)
+
+
+def _label(name: str, value: object, lang: str) -> str:
+    return f"{100 * value:g} %" if name == "threshold" and isinstance(value, float) else label_of(name, value, lang)
+
+
+FLAGGED = ("protection", "payers", "groups")
+"""The results whose conclusions are looked at; what the funds pay out more stands among the payers."""
+
+CHANGES = ("reform_change", "mean_change")
+_TOLD_APART = ("statistic", "of", "scenario", "by", "group", "against")
+_NOTHING = 1e-9
 
 
 def _notes(world: World, behaviour: Behaviour | None, populations: int, draws: int) -> list[Phrase]:

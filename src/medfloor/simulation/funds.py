@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
 
 from medfloor import tables
 from medfloor.errors import UsageError
+from medfloor.measures.design import Design
+from medfloor.measures.estimate import Bound, Statistic, errors_of, evaluate
+from medfloor.measures.influence import total
+from medfloor.measures.result import MISSING_GROUP, Result
+from medfloor.measures.sample import take
 from medfloor.policy.model import Policy
 from medfloor.policy.premiums import premium_for
 from medfloor.settlement.batch import Law
@@ -25,47 +30,135 @@ INSURANCE = "basic"
 OF_INSURANCE = ("basic", "critical_illness")
 
 
-def funds_of(
-    world: World, bills: Mapping[Key, Bills], scenarios: Mapping[str, Scenario]
-) -> tuple[pl.DataFrame, pl.DataFrame, tuple[Phrase, ...]]:
-    """Give each fund's year under each law, that of the residents' fund by region, and what was assumed.
+Premiums: TypeAlias = Mapping[str, "tuple[dict[str, tuple[Array, Array]], int | None]"]
+"""What people pay in and what is paid for them, by scenario and fund, and the benefit year of the table."""
 
-    A fund is the residents' (basic and critical illness insurance) or a tier of its own. `paid_in` and `subsidy` are
-    premiums, known where the policy has them (a premium whose `option` is a tier's id is that tier's); `extra` is what
-    the fund pays out more than under the first law. By region there is a table where households have one: `apart` is
-    what each region's fund keeps, `pooled` what it would keep if all shared one fund in the proportion of what they pay
-    in, and `transfer` the difference. Amounts are for the people at hand, weighted where households have weights.
+ALL = "all"
+"""The funds together."""
+
+LABELS: dict[str, pl.DataType] = {"fund": pl.String(), "scenario": pl.String(), "response": pl.String()}
+_OF_REGIONS: dict[str, pl.DataType] = {"region": pl.String(), "scenario": pl.String(), "response": pl.String()}
+
+
+def funds_of(
+    world: World,
+    bills: Mapping[Key, Bills],
+    premiums: Premiums,
+    *,
+    design: Design | None = None,
+) -> Result:
+    """Give each fund's year under each law, with errors.
+
+    A fund is the residents' (basic and critical illness insurance) or a tier of its own; `all` are the funds together.
+    Statistics, in yuan for all people at hand, weighted where households have weights: `paid_out`; `extra`, what the
+    fund pays out more than under the first law; and where the policy has premiums of the fund (a premium whose `option`
+    is a tier's id is that tier's) `paid_in` and `subsidy`, what people pay in and what is paid for them, and `balance`.
+
+    Errors are those of totals over households. People of no household count in the totals, and not in the errors.
     """
-    weight = _weights(world)
-    first = next(iter(bills.values()))
-    rows, regions = [], []
+    keys = list(bills)
+    first = bills[keys[0]]
+    columns: dict[str, Array] = {}
+    asked: list[tuple[str, Key, list[str]]] = []
+    fixed: dict[str, float] = {}
+    for place, key in enumerate(keys):
+        taken = premiums[key[0]][0]
+        for fund in (*_funds(bills[key]), ALL):
+            out, before = (_paid_out(each, fund) for each in (bills[key], first))
+            here: dict[str, Array] = {}
+            if fund in taken:
+                here = {"paid_in": taken[fund][0], "subsidy": taken[fund][1]}
+            here["paid_out"] = out
+            if fund in taken:
+                here["balance"] = here["paid_in"] + here["subsidy"] - out
+            if place:
+                here["extra"] = out - before
+            asked.append((fund, key, list(here)))
+            for name, values in here.items():
+                columns[f"{name}_{fund}_{place}"] = world.by_home(values)
+                fixed[f"{name}_{fund}_{place}"] = float(values[world.home < 0].sum())
+    sample = take(world.homes, {"size": "size"}, design=design).also(**columns)
+    places = {key: place for place, key in enumerate(keys)}
+
+    def estimator(given: Mapping[str, Array]) -> Bound:
+        def bound(weight: Array) -> Iterator[Statistic]:
+            for fund, key, names in asked:
+                labels = {"fund": fund, "scenario": key[0], "response": key[1]}
+                for name in names:
+                    column = f"{name}_{fund}_{places[key]}"
+                    amount = total(weight, given[column]) + fixed[column]
+                    yield Statistic(name, amount, "amount", labels, tested=name == "extra")
+
+        return bound
+
+    return Result(
+        "simulation_funds", evaluate(sample, estimator, labels=LABELS), Phrase("simulation.funds"),
+        sample.weighted_by, errors_of(sample), level=sample.design.level,
+    )  # fmt: skip
+
+
+def regions_of(
+    world: World,
+    bills: Mapping[Key, Bills],
+    scenarios: Sequence[Scenario],
+    premiums: Premiums,
+    *,
+    design: Design | None = None,
+) -> Result | None:
+    """Say what pooling moves between regions, with errors; None where no law pools, or regions or premiums are unknown.
+
+    Statistics of the residents' fund in yuan, for each region: `balance_apart` is what its fund keeps, `balance_pooled`
+    what it would keep if all shared one fund in the proportion of what they pay in, `transfer` the difference.
+    """
+    pooling = {one.name for one in scenarios if one.pools and INSURANCE in premiums[one.name][0]}
+    keys = [key for key in bills if key[0] in pooling]
+    if not keys or "region" not in world.homes.columns:
+        return None
+    place = world.homes["region"].cast(pl.String).fill_null(MISSING_GROUP)
+    regions = place.unique().sort().to_list()
+    inside = {region: (place == region).to_numpy() for region in regions}
+    columns: dict[str, Array] = {}
+    for number, key in enumerate(keys):
+        paid_in = sum(premiums[key[0]][0][INSURANCE])
+        columns[f"in_{number}"] = world.by_home(np.asarray(paid_in))
+        columns[f"net_{number}"] = world.by_home(paid_in - _paid_out(bills[key], INSURANCE))
+    sample = take(world.homes, {"size": "size"}, design=design).also(**columns)
+
+    def estimator(given: Mapping[str, Array]) -> Bound:
+        def bound(weight: Array) -> Iterator[Statistic]:
+            for number, key in enumerate(keys):
+                paid_in, net = given[f"in_{number}"], given[f"net_{number}"]
+                whole, every = total(weight, net), total(weight, paid_in)
+                for region in regions:
+                    labels = {"region": region, "scenario": key[0], "response": key[1]}
+                    apart = total(weight, np.where(inside[region], net, 0.0))
+                    pooled = whole * (total(weight, np.where(inside[region], paid_in, 0.0)) / every)
+                    yield Statistic("balance_apart", apart, "amount", labels)
+                    yield Statistic("balance_pooled", pooled, "amount", labels)
+                    yield Statistic("transfer", pooled - apart, "amount", labels, tested=True)
+
+        return bound
+
+    return Result(
+        "simulation_regions", evaluate(sample, estimator, labels=_OF_REGIONS), Phrase("simulation.regions"),
+        sample.weighted_by, errors_of(sample), level=sample.design.level,
+    )  # fmt: skip
+
+
+def premiums_by(world: World, scenarios: Sequence[Scenario]) -> Premiums:
+    """Give the premiums of each scenario, for the people of a world."""
+    return {one.name: premiums_of(world, one.law) for one in scenarios}
+
+
+def about_premiums(world: World, premiums: Premiums) -> tuple[Phrase, ...]:
+    """Say what was assumed about premiums."""
     notes: dict[str, Phrase] = {}
-    known = {name: premiums_of(world, one.law) for name, one in scenarios.items()}
-    for (name, response), one in bills.items():
-        taken, year = known[name]
+    for _, year in premiums.values():
         if year is None:
             notes["none"] = Phrase("simulation.no_premiums")
         elif year != int(world.batch.columns.year[0]):
             notes["year"] = Phrase.of("simulation.premium_year", year=year)
-        for fund in _funds(one):
-            out, before = (_paid_out(each, fund) for each in (one, first))
-            here: dict[str, object] = {"scenario": name, "response": response, "fund": fund}
-            rows.append(here | _sums(weight, out, before, taken.get(fund)))
-        if "region" in world.homes.columns and INSURANCE in taken:
-            net = sum(taken[INSURANCE]) - _paid_out(one, INSURANCE)
-            regions += _regions(world, name, response, weight * net, weight * sum(taken[INSURANCE]))
-    by_region = pl.DataFrame(regions, schema=_REGIONS, orient="row")
-    return pl.DataFrame(rows, schema=_FUNDS, orient="row"), by_region, tuple(notes.values())
-
-
-_FUNDS = {
-    "scenario": pl.String, "response": pl.String, "fund": pl.String, "paid_in": pl.Float64, "subsidy": pl.Float64,
-    "paid_out": pl.Float64, "balance": pl.Float64, "extra": pl.Float64,
-}  # fmt: skip
-_REGIONS = {
-    "scenario": pl.String, "response": pl.String, "region": pl.String, "apart": pl.Float64, "pooled": pl.Float64,
-    "transfer": pl.Float64,
-}  # fmt: skip
+    return tuple(notes.values())
 
 
 def premiums_of(world: World, law: Law) -> tuple[dict[str, tuple[Array, Array]], int | None]:
@@ -149,45 +242,15 @@ def _kinds_of_people(world: World, policy: Policy, year: int) -> pl.DataFrame:
     return joined.select("klass", "age", "residence", pl.col("group").fill_null("").alias("groups"), "insured")
 
 
-def _weights(world: World) -> Array:
-    """Give each person's weight: that of the household; people of no household count once."""
-    if "weight" not in world.homes.columns:
-        return np.ones(world.persons)
-    return np.where(world.home >= 0, world.homes["weight"].fill_null(0.0).to_numpy()[world.home], 1.0)
-
-
 def _funds(bills: Bills) -> list[str]:
     own = [tier for tier in bills.tiers if tier not in OF_INSURANCE]
     return [*([INSURANCE] if set(OF_INSURANCE) & set(bills.tiers) else []), *own]
 
 
 def _paid_out(bills: Bills, fund: str) -> Array:
+    if fund == ALL:
+        return bills.covered
     if fund != INSURANCE:
         return bills.of_tier(fund)
     found: Array = np.sum([bills.of_tier(tier) for tier in OF_INSURANCE], axis=0)
     return found
-
-
-def _sums(weight: Array, out: Array, before: Array, taken: tuple[Array, Array] | None) -> dict[str, float | None]:
-    paid = float(weight @ out)
-    if taken is None:
-        known: dict[str, float | None] = {"paid_in": None, "subsidy": None, "paid_out": paid, "balance": None}
-    else:
-        personal, subsidy = (float(weight @ one) for one in taken)
-        known = {"paid_in": personal, "subsidy": subsidy, "paid_out": paid, "balance": personal + subsidy - paid}
-    return known | {"extra": float(weight @ (out - before))}
-
-
-def _regions(world: World, name: str, response: str, net: Array, paid_in: Array) -> list[dict[str, object]]:
-    known = world.home >= 0
-    region = world.homes["region"].cast(pl.String).fill_null("").gather(np.maximum(world.home, 0))
-    frame = pl.DataFrame({"region": region, "net": net, "paid_in": paid_in}).filter(pl.Series(known))
-    sums = frame.group_by("region").sum().sort("region")
-    whole, share = float(sums["net"].sum()), sums["paid_in"] / max(float(sums["paid_in"].sum()), 1e-9)
-    return [
-        {
-            "scenario": name, "response": response, "region": place, "apart": apart, "pooled": whole * part,
-            "transfer": whole * part - apart,
-        }
-        for place, apart, part in zip(sums["region"], sums["net"], share, strict=True)
-    ]  # fmt: skip

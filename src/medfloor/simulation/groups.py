@@ -15,7 +15,7 @@ from medfloor.measures.design import Design
 from medfloor.measures.estimate import Bound, Statistic, errors_of, evaluate
 from medfloor.measures.influence import Array, Quantity, total
 from medfloor.measures.rank import quantile_groups
-from medfloor.measures.result import Result
+from medfloor.measures.result import Result, name_of
 from medfloor.measures.sample import Sample, take
 from medfloor.policy.model import GROUPS
 from medfloor.simulation.behaviour import statuses_of
@@ -126,6 +126,15 @@ def payers(world: World, homes: pl.DataFrame, bills: Mapping[Key, Bills], *, des
     )  # fmt: skip
 
 
+def group_name(by: str, group: str, lang: str) -> str:
+    """Name a group of a grouping in a language.
+
+    >>> group_name("disease", "chronic", "en"), group_name("quintile", "1", "zh")
+    ('chronic disease', '1')
+    """
+    return name_of(by if by in ("disease", "residence") else "group", group, lang)
+
+
 def _of_group(
     world: World,
     sample: Sample,
@@ -219,17 +228,42 @@ def _flag(values: pl.Series) -> npt.NDArray[np.bool_]:
     return found
 
 
-def use_of(world: World, bills: Mapping[Key, Bills]) -> pl.DataFrame:
-    """Say how many units of care are used under each law, and what they cost, by family of care."""
-    first = next(iter(bills.values()))
-    rows = []
-    for (scenario, response), one in bills.items():
-        for place, family in enumerate(FAMILIES):
-            units, before = float(one.units[place].sum()), float(first.units[place].sum())
-            rows.append(
-                {
-                    "scenario": scenario, "response": response, "care": family, "units": units,
-                    "total": float(one.total[place].sum()), "ratio": units / before if before else None,
-                }
-            )  # fmt: skip
-    return pl.DataFrame(rows)
+def use_of(world: World, bills: Mapping[Key, Bills], *, design: Design | None = None) -> Result:
+    """Say how much care is used under each law, by family of care, with errors.
+
+    `units` counts claims (stays, or visits), `bill` is what they cost in yuan, both for all people at hand, weighted
+    where households have weights; `use_ratio` is the units over those under the first law. Errors are those of totals
+    over households; people of no household count in totals, and not in errors.
+    """
+    keys = list(bills)
+    columns: dict[str, Array] = {}
+    fixed: dict[str, float] = {}
+    for place, one in enumerate(bills.values()):
+        for number in range(len(FAMILIES)):
+            for name, values in (("units", one.units[number]), ("bill", one.total[number])):
+                columns[f"{name}_{number}_{place}"] = world.by_home(values)
+                fixed[f"{name}_{number}_{place}"] = float(values[world.home < 0].sum())
+    sample = take(world.homes, {"size": "size"}, design=design).also(**columns)
+
+    def estimator(given: Mapping[str, Array]) -> Bound:
+        def bound(weight: Array) -> Iterator[Statistic]:
+            def summed(column: str) -> Quantity:
+                return total(weight, given[column]) + fixed[column]
+
+            for number, family in enumerate(FAMILIES):
+                first = summed(f"units_{number}_0")
+                for place, key in enumerate(keys):
+                    labels = {"care": family, "scenario": key[0], "response": key[1]}
+                    units = summed(f"units_{number}_{place}")
+                    yield Statistic("units", units, "count", labels)
+                    yield Statistic("bill", summed(f"bill_{number}_{place}"), "amount", labels)
+                    if place and first.value > 0:
+                        yield Statistic("use_ratio", units / first, "index", labels)
+
+        return bound
+
+    labels: dict[str, pl.DataType] = {"care": pl.String(), "scenario": pl.String(), "response": pl.String()}
+    return Result(
+        "simulation_use", evaluate(sample, estimator, labels=labels), Phrase("simulation.use"), sample.weighted_by,
+        errors_of(sample), level=sample.design.level,
+    )  # fmt: skip

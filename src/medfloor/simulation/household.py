@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,6 +14,7 @@ import polars as pl
 from medfloor.errors import UsageError
 from medfloor.measures.result import name_of
 from medfloor.periods import Span
+from medfloor.policy.load import groups_of
 from medfloor.policy.model import CareType, FacilityLevel, Policy
 from medfloor.policy.resolve import resolve
 from medfloor.settlement.reference import Account, Claim, settle_claim
@@ -22,6 +24,9 @@ from medfloor.terminal import aligned
 from medfloor.words import say
 
 Vary = Literal["bill", "income"]
+MOST = 1e12
+"""Yuan; beyond it a double does not hold every fen."""
+
 STEP_FEN = 100
 """How far a bill or an income moves to find out what one more yuan does."""
 
@@ -58,6 +63,9 @@ class Family:
 
     def __post_init__(self) -> None:
         """Refuse a family that there cannot be."""
+        amounts = (self.bill, self.income, *(line for _, line in self.lines))
+        if not all(math.isfinite(one) and 0 <= one <= MOST for one in amounts):
+            raise UsageError("bad_family", f"bill, income and lines of statuses lie between 0 and {MOST:,.0f} yuan")
         if self.care_type not in get_args(CareType) or self.level not in get_args(FacilityLevel):
             raise UsageError("bad_choice", f"there is no care {self.care_type!r} at level {self.level!r}")
         if not 0 <= self.in_scope <= 1:
@@ -118,15 +126,18 @@ class HouseholdCurve:
     rows: pl.DataFrame
     cliffs: tuple[FamilyCliff, ...]
 
-    def text(self, lang: str = "en", most: int = 12) -> str:
-        """Tell it on a terminal: about so many amounts, each law beside the other, and the cliffs."""
+    def head(self, lang: str) -> list[str]:
+        """Say of which family and which bill it is."""
         family = self.family
         told = say(
             "household.family", lang, size=family.size, age=family.age, care=say(f"care_type.{family.care_type}", lang),
             level=family.level, share=f"{100 * family.in_scope:g}", status=_status_name(family.status, lang),
         )  # fmt: skip
-        lines = [say("household.title", lang), told]
-        lines += [say("household.note_first", lang, day=family.day), say("household.note_scope", lang), ""]
+        return [told, say("household.note_first", lang, day=family.day), say("household.note_scope", lang)]
+
+    def text(self, lang: str = "en", most: int = 12) -> str:
+        """Tell it on a terminal: about so many amounts, each law beside the other, and the cliffs."""
+        lines = [say("household.title", lang), *self.head(lang), ""]
         amounts = self.rows["amount"].unique(maintain_order=True).to_list()
         step = max(1, -(-(len(amounts) - 1) // (most - 1)) if len(amounts) > 1 else 1)
         shown = set(amounts[::step]) | {amounts[-1]}
@@ -187,9 +198,22 @@ def household(
     """
     if vary not in get_args(Vary):
         raise UsageError("bad_choice", f"vary is bill or income, not {vary!r}")
-    if not 2 <= points <= 10_001 or not 0 <= low < high:
-        raise UsageError("bad_points", f"{points} points from {low:g} to {high:g}: ask for 2 to 10,001, from 0 upwards")
+    if not 2 <= points <= 10_001 or not 0 <= low < high <= MOST:
+        raise UsageError(
+            "bad_points",
+            f"{points} points from {low:g} to {high:g}: ask for 2 to 10,001, from 0 upwards, to at most {MOST:,.0f}",
+        )
+    if family.lines and vary == "bill":
+        raise UsageError(
+            "bad_line", "lines of statuses count where the income varies; for a bill give the status itself"
+        )
     scenarios = scenarios_of(policy, reforms) if reforms else [scenario(policy)]
+    known = set().union(*(groups_of(one.law.policies) for one in scenarios))
+    wrong = [one for one in (*family.status, *(name for name, _ in family.lines)) if one not in known]
+    if wrong:
+        raise UsageError(
+            "bad_choice", f"there is no status {wrong[0]!r} under {policy}; use {', '.join(sorted(known))}"
+        )
     tiers = tuple(dict.fromkeys(tier for one in scenarios for tier in one.law.layout.tiers))
     amounts = [round((low + (high - low) * place / (points - 1)) * 100) for place in range(points)]
     rows: list[dict[str, object]] = []

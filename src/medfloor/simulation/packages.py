@@ -118,6 +118,24 @@ class Levers:
             point.append(min(max(place, 0), lever.size - 1))
         return tuple(point)
 
+    def nearest(self, policies: PolicySet) -> tuple[int, ...]:
+        """Give the point that comes nearest to another law, such as one with a candidate reform laid over it.
+
+        What the other law changes beside the levers is not seen; a lever whose numbers it does not have stays as it is.
+        """
+        point = list(self.start())
+        for number, lever in enumerate(self.all):
+            hold = next(one for one in self.holds if one.lever == number)
+            here = self.policies.versions[hold.version]
+            there = policies.versions[min(hold.version, len(policies.versions) - 1)]
+            places = [steps for steps, _ in _cases(here, lever.paths[0])]
+            cases = [case for _, case in _cases(there, lever.paths[0])]
+            at = places.index(hold.steps) if hold.steps in places else 0
+            value = _stands_at(lever, hold.case, cases[at]) if at < len(cases) else None
+            if value is not None:
+                point[number] = min(max(round((value - lever.low) / lever.step), 0), lever.size - 1)
+        return tuple(point)
+
     def now(self, number: int) -> str:
         """Write what a lever stands at in the policy as it is: one value, or the least and greatest.
 
@@ -394,6 +412,19 @@ def _moved(case: Case, lever: Lever, value: Decimal) -> Case:
         )
     moved = case.value + value if lever.way == "plus" else case.value * value
     return case.model_copy(update={**kept, "value": moved})
+
+
+def _stands_at(lever: Lever, now: Case, other: Case) -> Decimal | None:
+    """Give the value of a lever that turns a number into another, or None where none does."""
+    if other.value is None or other.unlimited:
+        return None
+    if lever.way == "value":
+        return other.value if other.unit == (lever.unit or now.unit) else None
+    if now.value is None or other.unit != now.unit or other.of != now.of:
+        return None
+    if lever.way == "plus":
+        return other.value - now.value
+    return other.value / now.value if now.value else None
 
 
 def _replaced(node: Any, steps: Steps, case: Case) -> Any:

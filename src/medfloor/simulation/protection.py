@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ from medfloor.measures.estimate import Bound, Estimator, Statistic, errors_of, e
 from medfloor.measures.impoverishing import Asked, LineLike, lines_of, resolved
 from medfloor.measures.impoverishing import estimator_of as impoverishing_estimator
 from medfloor.measures.influence import Array, Quantity, mean
-from medfloor.measures.rank import Ranking, concentration, quantiles
+from medfloor.measures.rank import Ranking, concentration
 from medfloor.measures.ranked import ranked_once
 from medfloor.measures.result import Kind, Result
 from medfloor.measures.sample import Sample, take
@@ -30,7 +30,6 @@ Key: TypeAlias = tuple[str, str]
 PER = 10_000.0
 CATASTROPHIC: tuple[tuple[Definition, float], ...] = (("nonfood", 0.40), ("budget", 0.10))
 LINE: LineLike = "median:0.5"
-Aim = Literal["headcount", "overshoot", "poverty", "poverty-gap", "gap"]
 
 _KEPT = ("net_headcount", "net_gap", "net_normalised_gap", "impoverished", "further_impoverished")
 """What of impoverishment differs from law to law."""
@@ -84,44 +83,6 @@ def protection(
         special={**first.special, **parts[1].special},
         notes=(Phrase("simulation.held"), Phrase("simulation.per_10000"), *first.notes, *parts[1].notes),
     )
-
-
-def aims_of(
-    homes: pl.DataFrame,
-    own: Array,
-    *,
-    definition: Definition = "nonfood",
-    threshold: float = 0.4,
-    line: float | None = None,
-) -> dict[str, float]:
-    """Give the aims that a reform may pursue as plain numbers, quickly and without errors.
-
-    `own` is what each household bears. `headcount` and `overshoot` are those of catastrophic spending, `gap` the mean
-    of what lies above the threshold in yuan a household, `poverty` and `poverty-gap` the share of people below a
-    line (half the median of consumption a head) after paying, and their mean shortfall in yuan.
-
-    >>> homes = pl.DataFrame({"consumption": [100.0, 100.0], "size": [1.0, 1.0]})
-    >>> aims_of(homes, np.array([0.0, 60.0]), definition="budget", line=50.0)["gap"]
-    10.0
-    """
-    weight = homes["weight"].to_numpy() if "weight" in homes.columns else np.ones(homes.height)
-    consumption, size = homes["consumption"].to_numpy(), homes["size"].to_numpy()
-    capacity = consumption - homes["food"].to_numpy() if definition == "nonfood" else consumption
-    limit = threshold * np.maximum(capacity, 0.0)
-    event = (own > 0) & (own > limit)
-    over = np.where(event, own - limit, 0.0)
-    ratio = np.where(capacity > 0, np.divide(over, capacity, out=np.zeros_like(over), where=capacity > 0), 1.0)
-    people, gross = weight * size, consumption / size
-    z = line if line is not None else 0.5 * float(quantiles(gross, people, [0.5])[0])
-    short = np.maximum(z - (consumption - own) / size, 0.0)
-    homes_all, people_all = float(weight.sum()), float(people.sum())
-    return {
-        "headcount": float(weight[event].sum()) / homes_all,
-        "overshoot": float((weight * np.where(event, ratio, 0.0)).sum()) / homes_all,
-        "gap": float((weight * over).sum()) / homes_all,
-        "poverty": float(people[short > 0].sum()) / people_all,
-        "poverty-gap": float((people * short).sum()) / people_all,
-    }
 
 
 def _with_food(homes: pl.DataFrame, definitions: Sequence[tuple[Definition, float]]) -> pl.DataFrame:

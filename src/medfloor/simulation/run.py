@@ -59,6 +59,15 @@ class Bills:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Spent:
+    """Be what care costs, which no law changes: where the stays are among the claims; `total`, `units` as in Bills."""
+
+    stays: Ints
+    total: Array
+    units: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class World:
     """Be a population made ready under a baseline: its claims in the order of settlement, its people, its households.
 
@@ -77,6 +86,7 @@ class World:
     family: npt.NDArray[np.int8]
     threads: int
     known: dict[Any, Asked] = field(default_factory=dict, repr=False)
+    spent: list[_Spent] = field(default_factory=list, repr=False)
 
     @classmethod
     def of(cls, population: Population, law: Law, *, threads: int | None = None) -> World:
@@ -144,17 +154,35 @@ class World:
         """Settle a batch of these people's claims and add up by person."""
         outcome = run(batch, "kernel" if batch.height > _FEW else "auto", threads=self.threads)
         person = self.person_of(batch)
-        total = batch.frame["total_fen"].to_numpy()
-        stay = batch.columns.care_type == tables.CARE_TYPES.index("inpatient")
-        parts = (np.flatnonzero(stay), np.flatnonzero(~stay))
-        by_family = [[int(pay[part].sum()) / 100 for part in parts] for pay in outcome.pay]
+        spent = self._spent(batch, person)
+        by_family = []
+        for pay in outcome.pay:
+            stays = int(pay[spent.stays].sum())
+            by_family.append([stays / 100, (int(pay.sum()) - stays) / 100])
         return Bills(
             batch.law.layout.tiers,
             np.stack([self._sums(person, pay) for pay in outcome.pay]) if len(outcome.pay) else self._nothing(),
-            np.stack([self._sums(person[part], total[part]) for part in parts]),
-            np.stack([np.bincount(person[part], minlength=self.persons) for part in parts]).astype(np.float64),
-            np.array(by_family, np.float64).reshape(len(batch.law.layout.tiers), len(parts)),
+            spent.total,
+            spent.units,
+            np.array(by_family, np.float64).reshape(len(batch.law.layout.tiers), len(FAMILIES)),
         )
+
+    def _spent(self, batch: Batch, person: Ints) -> _Spent:
+        """Add up what a batch's care costs; that of the same claims once for all laws."""
+        same = batch.frame is self.batch.frame
+        if same and self.spent:
+            return self.spent[0]
+        fen = batch.frame["total_fen"].to_numpy()
+        stay = batch.columns.care_type == tables.CARE_TYPES.index("inpatient")
+        parts = (np.flatnonzero(stay), np.flatnonzero(~stay))
+        total = np.stack([self._sums(person[part], fen[part]) for part in parts])
+        units = np.stack([np.bincount(person[part], minlength=self.persons) for part in parts]).astype(np.float64)
+        for shared in (total, units):
+            shared.flags.writeable = False
+        found = _Spent(parts[0], total, units)
+        if same:
+            self.spent.append(found)
+        return found
 
     def person_of(self, batch: Batch) -> Ints:
         """Give the place among this world's people of each claim of a batch, which may sort people otherwise."""

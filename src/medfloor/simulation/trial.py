@@ -15,35 +15,21 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
-from medfloor.errors import InputError, PolicyError
-from medfloor.measures.catastrophic import Definition
-from medfloor.measures.rank import quantiles
+from medfloor.errors import PolicyError
 from medfloor.policy.compile import profiles_of
 from medfloor.policy.load import PolicySet
 from medfloor.policy.model import Part, Policy, StatusDay, Tier, When
 from medfloor.policy.resolve import Facts, Rules, Step, fits, resolve
 from medfloor.settlement.batch import Asked, Batch, Law, under
 from medfloor.settlement.engines import run
+from medfloor.simulation.aims import Aims, Yardsticks
 from medfloor.simulation.behaviour import Behaviour, Prices, copies_of
 from medfloor.simulation.packages import Levers
-from medfloor.simulation.protection import aims_of
 from medfloor.simulation.run import World
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _FEW = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Yardsticks:
-    """Be how aims are counted: the definition and threshold of catastrophic spending, and the poverty line.
-
-    `line` is in yuan a head and year; None is half the median of consumption a head, before any payment.
-    """
-
-    definition: Definition = "nonfood"
-    threshold: float = 0.4
-    line: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +61,18 @@ class Trial:
     fixed: Array
     place: Ints
     weight: Array
-    yardsticks: Yardsticks
+    aims: Aims
+
+    @property
+    def yardsticks(self) -> Yardsticks:
+        """Give how aims are counted, with the poverty line that holds here."""
+        return self.aims.yardsticks
 
     @classmethod
     def of(cls, world: World, levers: Levers, yardsticks: Yardsticks | None = None) -> Trial:
-        """Make a world ready. Raises InputError missing_column where a definition needs food and there is none."""
-        yardsticks = yardsticks or Yardsticks()
+        """Make a world ready. Raises what `Aims.of` raises where a definition needs what the households do not have."""
         homes = world.homes
-        if yardsticks.definition == "nonfood" and "food" not in homes.columns:
-            raise InputError("missing_column", "the households have no column food, which definition nonfood needs")
-        if yardsticks.line is None:
-            yardsticks = replace(yardsticks, line=_half_median(world))
+        aims = Aims.of(homes, yardsticks)
         known: dict[Any, Asked] = {}
         under(world.batch, replace(world.law), world.spells, known)
         (asked,) = known.values()
@@ -93,10 +80,9 @@ class Trial:
         home = world.home[world.batch.person]
         total = np.bincount(home + 1, world.batch.frame["total_fen"].to_numpy(), minlength=homes.height + 1)
         outside = homes["oop_outside"].fill_null(0.0).to_numpy()
-        weight = homes["weight"].fill_null(0.0).to_numpy() if "weight" in homes.columns else np.ones(homes.height)
         return cls(
             world, levers, asked, recipes, of_kind[asked.kind], total[1:] / 100 + outside, home + 1,
-            np.concatenate([np.ones(1), weight]), yardsticks,
+            np.concatenate([np.ones(1), aims.weight]), aims,
         )  # fmt: skip
 
     def batch(self, point: Sequence[int]) -> Batch:
@@ -142,24 +128,14 @@ class Trial:
         own = world.by_home(bills.own) + world.homes["oop_outside"].fill_null(0.0).to_numpy()
         homeless = world.home < 0
         cost = float(self.weight[1:] @ world.by_home(bills.covered)) + float(bills.covered[homeless].sum())
-        return self._figures(own, cost, (), ())
+        tiers = tuple(float(self.weight[1:] @ world.by_home(paid)) + float(paid[homeless].sum()) for paid in bills.paid)
+        return self._figures(own, cost, bills.tiers, tiers)
 
     def _by_home(self, place: Ints, fen: Ints) -> Array:
         return np.asarray(np.bincount(place, fen, minlength=len(self.weight)), np.float64) / 100
 
     def _figures(self, own: Array, cost: float, tiers: tuple[str, ...], paid: tuple[float, ...]) -> Figures:
-        sticks = self.yardsticks
-        aims = aims_of(
-            self.world.homes, own, definition=sticks.definition, threshold=sticks.threshold, line=sticks.line
-        )
-        return Figures(aims, cost, tiers, paid)
-
-
-def _half_median(world: World) -> float:
-    homes = world.homes
-    size = homes["size"].to_numpy()
-    weight = homes["weight"].to_numpy() if "weight" in homes.columns else np.ones(homes.height)
-    return 0.5 * float(quantiles(homes["consumption"].to_numpy() / size, weight * size, [0.5])[0])
+        return Figures(self.aims.at(own), cost, tiers, paid)
 
 
 def _grows(policies: PolicySet) -> bool:

@@ -16,7 +16,7 @@ from medfloor.measures.result import SCHEMA, Result
 _MANY = 1e6
 """Degrees of freedom where a result tells none: the normal distribution, as good as."""
 
-TESTED = ("reform_change", "mean_change")
+TESTED = ("reform_change", "mean_change", "extra", "transfer")
 
 
 def together(runs: Sequence[Sequence[Result]]) -> tuple[Result, pl.DataFrame]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from medfloor.errors import UsageError
 from medfloor.synthetic.place import Figure, Place
 from medfloor.words import join, knows, say
 
@@ -18,7 +19,8 @@ class Check:
     """Be one figure held against its target.
 
     `target` is None where only a range counts (`low` to `high`). `within` is None for what is only reported. `step` is
-    what one person or household makes, below which no run can come nearer.
+    what one person or household makes, below which no run can come nearer. `county` is the id of a county of a
+    province, else empty.
     """
 
     figure: str
@@ -35,6 +37,7 @@ class Check:
     low: float | None = None
     high: float | None = None
     step: float = 0.0
+    county: str = ""
 
     @property
     def deviation(self) -> float | None:
@@ -88,7 +91,7 @@ def extra(name: str, part: str, unit: str, reached: float, like: Figure, note: s
 class Calibration:
     """Be the report of a run: its checks, the place, the seed, and the hashes of the tables once they are written.
 
-    `notes` are keys of sentences in the catalogues (section `synthetic`) that stand below the table.
+    `rejected` counts the claims that the law refused, `rejected_because` says why it refused the first of them.
     """
 
     checks: tuple[Check, ...]
@@ -98,6 +101,7 @@ class Calibration:
     years: int
     settled_under: str | None = None
     rejected: int | None = None
+    rejected_because: str = ""
     hashes: tuple[tuple[str, str], ...] = ()
     version: str = ""
 
@@ -106,23 +110,39 @@ class Calibration:
         return replace(self, checks=(*self.checks, *checks), **changes)
 
     @property
+    def sources(self) -> tuple[tuple[str, str], ...]:
+        """List the sources of the place, and those of its counties."""
+        joined = dict(self.place.sources)
+        for _, county in self.place.counties:
+            joined |= dict(county.sources)
+        return tuple(joined.items())
+
+    @property
     def missed(self) -> tuple[Check, ...]:
         """List the checks whose bar was not held."""
         return tuple(one for one in self.checks if one.within is False)
 
-    def find(self, figure: str, part: str = "") -> Check:
-        """Find one check by figure and part."""
-        return next(one for one in self.checks if (one.figure, one.part) == (figure, part))
+    def find(self, figure: str, part: str = "", *, county: str = "") -> Check:
+        """Find one check by figure and part, and in a province by county.
+
+        Raises UsageError unknown_figure where there is no such check.
+        """
+        for one in self.checks:
+            if (one.figure, one.part, one.county) == (figure, part, county):
+                return one
+        asked = f"{figure}[{part}]" if part else figure
+        of = f" of county {county!r}" if county else ""
+        raise UsageError("unknown_figure", f"no check {asked}{of}; `frame` lists figures, parts and counties")
 
     @property
     def frame(self) -> pl.DataFrame:
         """Give the checks as a table."""
         rows = [
             {
-                "figure": one.figure, "part": one.part, "unit": one.unit, "target": one.target, "low": one.low,
-                "high": one.high, "reached": one.reached, "deviation": one.deviation, "rule": one.rule, "bar": one.bar,
-                "step": one.step, "within": one.within, "year": one.year, "trust": one.trust, "source": one.source,
-                "note": one.note,
+                "county": one.county, "figure": one.figure, "part": one.part, "unit": one.unit, "target": one.target,
+                "low": one.low, "high": one.high, "reached": one.reached, "deviation": one.deviation, "rule": one.rule,
+                "bar": one.bar, "step": one.step, "within": one.within, "year": one.year, "trust": one.trust,
+                "source": one.source, "note": one.note,
             }
             for one in self.checks
         ]  # fmt: skip
@@ -137,6 +157,7 @@ class Calibration:
             "synthetic": True,
             "place": self.place.id,
             "place_sha256": self.place.digest,
+            "counties": [{"id": one.id, "share": share} for share, one in self.place.counties],
             "base_year": self.place.year,
             "seed": self.seed,
             "people": self.people,
@@ -144,10 +165,14 @@ class Calibration:
             "medfloor": self.version,
             "settled_under": self.settled_under,
             "rows_rejected_when_settled": self.rejected,
+            "first_rejected_because": self.rejected_because,
             "tables_sha256": dict(self.hashes),
-            "missed": [f"{one.figure}{f'[{one.part}]' if one.part else ''}" for one in self.missed],
+            "missed": [
+                f"{one.county}{': ' if one.county else ''}{one.figure}{f'[{one.part}]' if one.part else ''}"
+                for one in self.missed
+            ],
             "checks": self.frame.to_dicts(),
-            "sources": dict(self.place.sources),
+            "sources": dict(self.sources),
         }
         return json.dumps(said, ensure_ascii=False, indent=1) + "\n"
 
@@ -159,7 +184,7 @@ class Calibration:
         lines += ["| " + " | ".join([*self._cells(one, lang), one.source]) + " |" for one in self.checks]
         lines += ["", f"## {say('synthetic.sources', lang)}", ""]
         used = {one.source for one in self.checks}
-        lines += [f"- `{key}`: {text}" for key, text in self.place.sources if key in used]
+        lines += [f"- `{key}`: {text}" for key, text in self.sources if key in used]
         noted = dict.fromkeys((one.figure, one.note) for one in self.checks if one.note)
         lines += ["", f"## {say('synthetic.notes', lang)}", ""]
         lines += [f"- {named(figure, lang)}: {note}" for figure, note in noted]
@@ -176,8 +201,13 @@ class Calibration:
             say("synthetic.run", lang, place=self.place.name(lang), year=self.place.year, people=f"{self.people:,}",
                 seed=self.seed, years=self.years),
         ]  # fmt: skip
+        if self.place.counties:
+            of = join([county.name(lang) for _, county in self.place.counties], lang)
+            lines.append(say("synthetic.counties", lang, counties=of))
         if self.settled_under:
             lines.append(say("synthetic.settled_under", lang, policy=self.settled_under, rejected=self.rejected))
+        if self.rejected:
+            lines.append(say("synthetic.rejected", lang, because=self.rejected_because))
         lines.append(say("synthetic.held", lang, held=len(asked) - len(self.missed), asked=len(asked)))
         return lines
 
@@ -197,8 +227,15 @@ class Calibration:
         trust = say(f"synthetic_trust.{one.trust}", lang) if published else "-"
         unit = say(f"synthetic_unit.{_key(one.unit)}", lang)
         name = named(one.figure, lang)
-        label = f"{name}: {_part(one.part, lang)}" if one.part else name
+        label = name
+        if one.part:
+            label = say("synthetic.of_part", lang, figure=name, part=_part(one.part, lang))
+        if one.county:
+            label = say("synthetic.of_county", lang, county=self._county(one.county, lang), figure=label)
         return [label, unit, target, _told(one.reached), _off(one), _bar(one), verdict, trust]
+
+    def _county(self, name: str, lang: str) -> str:
+        return next((county.name(lang) for _, county in self.place.counties if county.id == name), name)
 
 
 _HEADS = ("figure", "unit", "target", "reached", "deviation", "bar", "within", "trust", "source")

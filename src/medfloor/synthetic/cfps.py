@@ -121,13 +121,15 @@ def _files_of(world: World, wave: int, layout: Layout, rng: np.random.Generator)
     files = {"famecon": economy, "famconf": _roster(people, layout, wave)}
     said = _of_people(people, wave)
     for kind in layout.files["person"][wave]:
+        if kind not in parameters()["files"][str(wave)]:
+            continue  # a release that has the children in another file
         child = kind in ("child", "childproxy")
         first, last = {"adult": (16, 200), "person": (10, 200)}.get(kind, (0, 15))
         chosen = (people["age"] >= first) & (people["age"] <= last)
         part = {name: values.filter(chosen) for name, values in said.items()}
         files[kind] = _encoded(people.filter(chosen), part, layout.person, layout, wave, rng, child=child)
-    if wave == 2018:
-        files["crossyearid"] = _cross_years(people)
+    if "crossyearid" in parameters()["files"][str(wave)]:
+        files["crossyearid"] = _cross_years(world, wave, layout)
     return files
 
 
@@ -235,14 +237,25 @@ def _roster(people: pl.DataFrame, layout: Layout, wave: int) -> pl.DataFrame:
     return pl.DataFrame(made | {"synthetic": pl.Series(np.ones(people.height))})
 
 
-def _cross_years(people: pl.DataFrame) -> pl.DataFrame:
-    made = {"pid": people["number"].cast(pl.Float64)}
-    for name in people.columns:
-        if name.startswith("earlier_"):
-            number = people[name].cast(pl.Float64)
-            made[f"fid{name[-2:]}"] = number.set(number == 0, -8.0)
-    made["fid18"] = people["household"].cast(pl.Float64)
-    return pl.DataFrame(made | {"synthetic": pl.Series(np.ones(people.height))})
+def _cross_years(world: World, last: int, layout: Layout) -> pl.DataFrame:
+    """Give one row a person of any wave until this one: the household of every wave, -8 where there was none."""
+    waves = [wave for wave in WAVES if wave <= last]
+    everybody = pl.concat(
+        world.people[wave].select("number", "birth", "male", "household", "county", "stratum", wave=pl.lit(wave))
+        for wave in waves
+    )
+    constant = everybody.unique("number", keep="first", maintain_order=True).sort("number")
+    made = constant.select(
+        pid=pl.col("number").cast(pl.Float64), birthy=pl.col("birth").cast(pl.Float64),
+        gender=pl.col("male").cast(pl.Float64), psu=pl.col("county").cast(pl.Float64),
+        subpopulation=pl.col("stratum").cast(pl.Float64),
+    )  # fmt: skip
+    for wave in waves:
+        one = everybody.filter(pl.col("wave") == wave)
+        number = dict(zip(one["number"].to_list(), one["household"].to_list(), strict=True))
+        household = [float(number.get(person, -8)) for person in constant["number"].to_list()]
+        made = made.with_columns(pl.Series(layout.earlier.format(yy=f"{wave % 100:02d}"), household))
+    return made.with_columns(synthetic=pl.lit(1.0))
 
 
 # Writing

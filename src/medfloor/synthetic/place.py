@@ -9,7 +9,7 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -64,6 +64,7 @@ _ABOVE_ZERO = {
 _MOST = {"%": 100.0, "sd of logs": 5.0, "elasticity": 5.0, "log odds": 5.0}
 """What a number in a unit can be at most: more is a slip of the pen, and would end in infinite amounts."""
 _MAY_EXCEED = {"consumption.of_income"}
+_OF_COUNTY = ("id", "name", "people", "sources", "figures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ class Place:
 
     `policy` is an address in the library, a path, or the name of a file that is shipped beside the place.
 
+    A province has `counties`: the share of its people (of one), and the place whose figures that county meets.
+
     `digest` is the SHA-256 of all figures, so that two runs can be told apart by what they were calibrated to.
     """
 
@@ -110,6 +113,7 @@ class Place:
     policy: str
     figures: tuple[Figure, ...]
     sources: tuple[tuple[str, str], ...]
+    counties: tuple[tuple[float, Place], ...] = ()
 
     def figure(self, name: str) -> Figure:
         """Find a figure by its name."""
@@ -147,8 +151,9 @@ class Place:
 
     @property
     def digest(self) -> str:
-        """Give the SHA-256 of the figures."""
-        said = [(f.name, f.values, f.unit, f.year, f.rule, f.bar) for f in self.figures]
+        """Give the SHA-256 of the figures, and of those of the counties."""
+        said: list[Any] = [(f.name, f.values, f.unit, f.year, f.rule, f.bar) for f in self.figures]
+        said += [(share, county.digest) for share, county in self.counties]
         return hashlib.sha256(json.dumps([self.id, self.year, said], ensure_ascii=False).encode()).hexdigest()
 
 
@@ -178,7 +183,9 @@ def place_from(text: str, *, where: str = "the place file") -> Place:
 
     The file may say `id`, `year`, `policy`, `name.zh`, `name.en`, `[sources]`, and `[figures.<subject>.<name>]` with
     value (or values by part), unit, year, source and trust, and optionally bar and note; `extends` names the shipped
-    place that has the rest. Unit and parts are those of the figure that is replaced.
+    place that has the rest. Unit and parts are those of the figure that is replaced. A province lists `[[counties]]`,
+    each with `id`, `people` (its share of the province, %), optionally `name`, `sources`, and `figures` of its own;
+    what a county does not replace is the province's.
 
     Raises InputError: bad_place (not TOML, a field missing or of the wrong kind, shares that do not come to 100),
     unknown_figure.
@@ -202,14 +209,43 @@ def place_from(text: str, *, where: str = "the place file") -> Place:
     except tomllib.TOMLDecodeError as error:
         raise InputError("bad_place", f"{where} is not TOML: {error}") from None
     base = shipped_place(str(data.get("extends", SHIPPED)))
-    return _place_of(data, {figure.name: figure for figure in base.figures}, where, base)
+    given = data.pop("counties", [])
+    place = _place_of(data, {figure.name: figure for figure in base.figures}, where, base)
+    return replace(place, counties=_counties(given, place, where))
+
+
+def _counties(given: Any, province: Place, where: str) -> tuple[tuple[float, Place], ...]:
+    """Read the counties of a province, whose shares of its people come to 100."""
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise InputError("bad_place", f"{where}: write each county of a province as a table [[counties]]")
+    known = {figure.name: figure for figure in province.figures}
+    found: list[tuple[float, Place]] = []
+    for number, one in enumerate(given, 1):
+        here = f"{where}: counties[{number}]"
+        for key in one:
+            if key not in _OF_COUNTY:
+                raise InputError("bad_place", f"{here}: {key} is no field of a county; use {', '.join(_OF_COUNTY)}")
+        share = _number(one.get("people", 0), f"{here}.people", "")
+        if share == 0:
+            raise InputError("bad_place", f"{here}.people is missing or 0; give its share of the province's people, %")
+        county = _place_of({key: one[key] for key in one if key != "people"}, known, here, province)
+        found.append((share, county))
+    ids = [county.id for _, county in found]
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        raise InputError("bad_place", f"{where}: two counties have the id {twice[0]!r}; give each an id of its own")
+    whole = sum(share for share, _ in found)
+    if found and abs(whole - 100) > 0.05:
+        raise InputError("bad_place", f"{where}: the people of its counties come to {whole:g}, not to 100")
+    return tuple((share / whole, county) for share, county in found)
 
 
 def _place_of(data: Mapping[str, Any], known: Mapping[str, Figure], where: str, base: Place | None = None) -> Place:
     allowed = {"schema", "extends", "id", "year", "policy", "name", "sources", "figures"}
     for key in data:
         if key not in allowed:
-            raise InputError("bad_place", f"{where}: {key} is no field of a place; use {', '.join(sorted(allowed))}")
+            fields = ", ".join(sorted({*allowed, "counties"}))
+            raise InputError("bad_place", f"{where}: {key} is no field of a place; use {fields}")
     if base is not None and "id" not in data:
         raise InputError("bad_place", f'{where}: give the place an id of its own, such as id = "my-county"')
     sources = dict(base.sources if base else ()) | _texts(data.get("sources", {}), "sources", where)

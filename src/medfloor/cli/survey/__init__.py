@@ -10,7 +10,7 @@ SURVEYS: dict[str, str] = {
     "cfps": "Read the China Family Panel Studies from a folder with its files.",
     "charls": "Read the harmonised CHARLS.",
     "map": "Read any survey by a mapping file.",
-    "example": "Write made-up files in the layout of CFPS, to try things with.",
+    "example": "Write made-up files in the layout of CFPS or CHARLS, to try things with.",
 }
 """Command -> its short help. The command is `command` in the module of that name (map: mapped)."""
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from medfloor.cli.survey.telling import answer, waves_of
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from medfloor.intake.findings import Survey
+from medfloor.cli.survey.telling import answer, lines_of, waves_of
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,26 +51,4 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         prices=asked["prices"],
         layout=read_layout(asked["layout"]) if asked["layout"] else None,
     )
-    answer(ctx, survey, asked, lines=_lines(survey, asked["prices"]))
-
-
-def _lines(survey: Survey, prices: int | None) -> pl.DataFrame:
-    """Give the poverty lines of each wave: relative ones, the national standard carried by prices, and as published."""
-    import polars as pl
-
-    from medfloor.errors import UsageError
-    from medfloor.intake.prices import LINES, poverty_lines
-    from medfloor.measures.lines import poverty_line
-
-    standard = poverty_line("cn-2010", year=2010)
-    lines = poverty_lines(survey.households, absolute=standard.value, year=2010, prices=prices)
-    published = []
-    for wave in survey.households["wave"].unique().sort().to_list():
-        if prices is not None:
-            break  # as published means in the year's own prices
-        try:
-            line = poverty_line("cn-2010", year=int(wave))
-        except UsageError:
-            continue  # no line was published for that year
-        published.append({"wave": wave, "area": "rural", "kind": "published", "value": line.value, "trust": line.trust})
-    return pl.concat([lines, pl.DataFrame(published, schema=LINES)]).sort("wave", "kind", "area", "share")
+    answer(ctx, survey, asked, lines=lines_of(survey, asked["prices"]))

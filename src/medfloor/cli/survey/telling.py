@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medfloor.terminal import aligned, in_columns
-from medfloor.words import Phrase, say
+from medfloor.words import say
 
 if TYPE_CHECKING:
     import polars as pl
 
     from medfloor.intake.findings import Survey
+
+_SYNTHETIC = ("surveys.synthetic", "surveys.synthetic_charls")
 
 MOST = 12
 """Lines of one part of the summary; the files of the report have all."""
@@ -83,7 +85,7 @@ def tell(survey: Survey, written: list[Path], lang: str) -> None:
     found = survey.findings
     click.echo(say("surveys.title", lang, survey=survey.name))
     for remark in found.remarks:
-        if remark == Phrase.of("surveys.synthetic"):
+        if remark.key in _SYNTHETIC:
             click.echo(remark.say(lang))
     _rows_by_wave(survey, lang)
     lacking = found.columns.filter(pl.col("status") == "not_in_file")
@@ -107,7 +109,7 @@ def tell(survey: Survey, written: list[Path], lang: str) -> None:
     head = [say(f"surveys.head_{name}", lang) for name in ("link", "between", "units", "rows")]
     _table("surveys.links", [head, *rows] if rows else [], lang, numbers=2, head=True)
     for remark in found.remarks:
-        if remark != Phrase.of("surveys.synthetic"):
+        if remark.key not in _SYNTHETIC:
             click.echo(f"{say('surveys.note', lang)} {remark.say(lang)}")
     for path in written:
         click.echo(say("surveys.written", lang, path=path))
@@ -158,3 +160,25 @@ def answer(ctx: click.Context, survey: Survey, asked: dict[str, Any], *, lines: 
     if survey.rejects.height:
         click.echo(say("surveys.refused", asked["lang"], n=f"{survey.rejects.height:,}"), err=True)
         ctx.exit(1)
+
+
+def lines_of(survey: Survey, prices: int | None) -> pl.DataFrame:
+    """Give the poverty lines of each wave: relative ones, the national standard carried by prices, and as published."""
+    import polars as pl
+
+    from medfloor.errors import UsageError
+    from medfloor.intake.prices import LINES, poverty_lines
+    from medfloor.measures.lines import poverty_line
+
+    standard = poverty_line("cn-2010", year=2010)
+    lines = poverty_lines(survey.households, absolute=standard.value, year=2010, prices=prices)
+    published = []
+    for wave in survey.households["wave"].unique().sort().to_list():
+        if prices is not None:
+            break  # as published means in the year's own prices
+        try:
+            line = poverty_line("cn-2010", year=int(wave))
+        except UsageError:
+            continue  # no line was published for that year
+        published.append({"wave": wave, "area": "rural", "kind": "published", "value": line.value, "trust": line.trust})
+    return pl.concat([lines, pl.DataFrame(published, schema=LINES)]).sort("wave", "kind", "area", "share")
