@@ -88,8 +88,21 @@ def test_a_snippet_of_the_page_on_reforms_can_be_laid_over_beijing(text: str, tm
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "examples" / "reforms").glob("*.yaml")), ids=lambda file: file.stem)
-def test_a_shipped_reform_changes_beijing(file: Path) -> None:
-    assert load_policy("cn/beijing@2024-01-01", [file]).versions[0] != load_policy("cn/beijing@2024-01-01").versions[0]
+def test_a_shipped_reform_changes_the_policies_that_it_names(file: Path) -> None:
+    named = re.findall(r"policy: ([^,}\s]+)", file.read_text(encoding="utf-8"))
+    assert named
+    for policy in named:
+        before = load_policy(policy, base_reforms_of(file, policy))
+        assert load_policy(policy, [*base_reforms_of(file, policy), file]).versions != before.versions
+
+
+def base_reforms_of(file: Path, policy: str) -> list[Path]:
+    """Give the reforms that a reform file lays beneath itself over this policy."""
+    from ruamel.yaml import YAML
+
+    reform = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["reform"]
+    (found,) = (one for one in reform["baselines"] if one["policy"] == policy)
+    return [file.parent / one for one in found.get("under", [])]
 
 
 def test_every_quotation_of_the_page_on_beijing_stands_in_the_policy_files() -> None:

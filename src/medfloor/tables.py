@@ -264,6 +264,7 @@ REASONS: dict[str, str] = {
     "duplicate_person": "a person with two rows for the same days",
     "bad_person": "a person whose row in people cannot be read",
     "bad_spell": "a person with a status interval that cannot be read",
+    "bad_household": "a survey row whose household cannot be used: another row has a fault, or its rows differ",
     "born_after_care": "care that began before its person was born",
     "outside_policy_dates": "no version of the policy is in force on the settled date",
     "policy_value_missing": "the policy in force on that day lacks a published number that this claim needs",

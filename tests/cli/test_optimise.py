@@ -62,7 +62,8 @@ def test_a_winner_is_a_reform_that_simulate_takes(county: Path, here: Path) -> N
     done = optimise(county, f"{SMALL} --minimise gap --out best")
     assert done.exit_code in (0, 1), done.output
     done = call(
-        f"simulate --population {county} --baseline {county}/policy.yaml --reform best/best_gap.yaml --out result --no-cliffs"
+        f"simulate --population {county} --baseline {county}/policy.yaml --reform best/best_gap.yaml --out result --no-cliffs "
+        "--behaviour none --fresh 0 --draws 0"
     )
     assert done.exit_code == 0, done.output
     told = json.loads((here / "best" / "optimum.json").read_text(encoding="utf-8"))

@@ -102,7 +102,7 @@ def test_a_survey_is_simulated_with_its_assumption(tmp_path: Path) -> None:
     survey = tmp_path / "survey.csv"
     survey.write_text(
         "hid,hosp,clinic,years,cons,kg\na,30000,500,70,40000,12000\na,0,100,40,40000,12000\n"
-        "b,80000,,35,60000,15000\nc,,3000,50,30000,9000\nd,500,10,20,20000,8000\n"
+        "b,80000,0,35,60000,15000\nc,0,3000,50,30000,9000\nd,500,10,20,20000,8000\n"
     )
     asked = ["--survey", str(survey), "--map", "household_id=hid,inpatient=hosp,outpatient=clinic,age=years"]
     asked += ["--map", "consumption=cons,food=kg", "--baseline", BEIJING, "--reform", CAP, "--no-cliffs"]
@@ -112,6 +112,81 @@ def test_a_survey_is_simulated_with_its_assumption(tmp_path: Path) -> None:
     missing = call("simulate", *asked, "--out", str(tmp_path / "out"))
     assert missing.exit_code == 2
     assert "no_assumption" in missing.output
+
+
+ASIDE = """hid,hosp,clinic,cons,kg
+a,30000,500,40000,12000
+a,,100,40000,12000
+b,80000,0,60000,15000
+c,-8,3000,30000,9000
+d,500,ten,20000,8000
+e,500,10,,8000
+f,900,10,50000,8000
+"""
+
+
+def surveyed(tmp_path: Path, text: str, *more: str) -> Result:
+    (tmp_path / "survey.csv").write_text(text)
+    return call(
+        "simulate", "--survey", str(tmp_path / "survey.csv"), "--map",
+        "household_id=hid,inpatient=hosp,outpatient=clinic,consumption=cons,food=kg", "--in-scope", "0.8",
+        "--baseline", BEIJING, "--reform", CAP, "--no-cliffs", "--draws", "0", "--out", str(tmp_path / "out"), *more,
+    )  # fmt: skip
+
+
+def test_survey_households_with_missing_or_wrong_cells_are_set_aside_with_reasons(tmp_path: Path) -> None:
+    done = surveyed(tmp_path, ASIDE)
+    assert done.exit_code == 1, done.output
+    rejects = pl.read_csv(tmp_path / "out.rejects.csv")
+    assert dict(rejects.select("household_id", "reason").filter(pl.col("household_id") != "a").iter_rows()) == {
+        "c": "negative_amount", "d": "bad_number", "e": "missing_value",
+    }  # fmt: skip
+    assert rejects.filter(pl.col("household_id") == "a")["reason"].sort().to_list() == [
+        "bad_household",
+        "missing_value",
+    ]
+    # 30,500 + 100 of a, 3,000 of c (its -8 is no amount), 500 of d, 510 of e; 80,000 + 910 are used.
+    assert "5 of 7 rows of the survey (4 households)" in done.output
+    assert "115,520.00 yuan = used 80,910.00 + set aside 34,610.00" in done.output
+    plain = json.loads((tmp_path / "out" / "simulation.json").read_text(encoding="utf-8"))
+    assert (plain["households"], plain["rows_set_aside"]) == (2, 5)
+
+
+def test_missing_spending_is_zero_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    text = "hid,hosp,clinic,cons,kg\na,30000,500,40000,12000\na,,100,40000,12000\nb,80000,0,60000,15000\n"
+    done = surveyed(tmp_path, text, "--missing-spending", "zero")
+    assert done.exit_code == 0, done.output
+    assert "1 missing amounts of spending were taken as zero" in done.output
+    assert not (tmp_path / "out.rejects.csv").exists()
+
+
+def test_a_survey_of_which_no_row_can_be_used_ends_with_two(tmp_path: Path) -> None:
+    done = surveyed(tmp_path, "hid,hosp,clinic,cons,kg\na,,500,40000,12000\nb,x,0,60000,15000\n")
+    assert done.exit_code == 2, done.output
+    assert "no_rows" in done.output and "--missing-spending zero" in done.output
+
+
+def test_a_household_without_consumption_is_set_aside_from_a_population(tmp_path: Path) -> None:
+    folder = tmp_path / "county"
+    folder.mkdir()
+    pop = small(600)
+    write(folder, pop)
+    homes = pop.households.with_columns(
+        pl.when(pl.int_range(pl.len()) > 2).then(pl.col("consumption")).alias("consumption")
+    )
+    homes.write_parquet(folder / "households.parquet")
+    done = simulated(folder, tmp_path / "out", "--no-cliffs", "--draws", "0")
+    assert done.exit_code == 1, done.output
+    assert "3 households cannot be measured" in done.output
+    assert pl.read_csv(tmp_path / "out.rejects.csv")["reason"].to_list() == ["missing_value"] * 3
+
+
+def test_the_response_stands_there_unasked_and_the_page_is_one_page(county: Path, tmp_path: Path) -> None:
+    done = simulated(county, tmp_path / "out", "--reform", STEP)
+    assert done.exit_code == 0, done.output
+    assert "(stated)" in done.output and "(none)" in done.output and "10 draws" in done.output
+    assert len((tmp_path / "out" / "page.md").read_text(encoding="utf-8").splitlines()) < 120
+    assert "Winners and losers" in (tmp_path / "out" / "appendix.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +225,7 @@ def test_misuse_of_choices_ends_with_two(county: Path, tmp_path: Path) -> None:
         (["--line", "nonsense"], "no_such_line"),
         (["--reform", "nothing.yaml"], "reform_not_found"),
         (["--draws", "1"], "bad_draws"),
-        (["--forgone", "0.1"], "no_response"),
+        (["--behaviour", "none", "--forgone", "0.1"], "no_response"),
         (["--behaviour", "stated", "--forgone", "much"], "bad_number"),
         (["--behaviour", "stated", "--forgone", "-0.1"], "bad_share"),
         (["--behaviour", "stated", "--elasticities", "none.toml"], "bad_elasticities"),

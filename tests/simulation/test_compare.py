@@ -13,6 +13,7 @@ from made_small import BEIJING, small
 
 from medfloor.errors import InputError, PolicyError, UsageError
 from medfloor.measures import Design
+from medfloor.reports.essentials import essentials_of
 from medfloor.reports.simulation import html, markdown, sections_of, write_simulation
 from medfloor.simulation import Assumed, World, population_of_survey, protection, scenario, simulate
 from medfloor.simulation.compare import flags_of
@@ -107,7 +108,7 @@ def test_funds_pay_what_the_tiers_paid(simulation) -> None:  # type: ignore[no-u
 def test_a_fund_has_the_error_of_a_total_of_households() -> None:
     pop = small(600)
     world = World.of(pop, scenario(BEIJING).law)
-    found = simulate(pop, BEIJING, [CAP], cliffs=False, most=0)
+    found = simulate(pop, BEIJING, [CAP], behaviour="none", cliffs=False, most=0)
     paid = world.by_home(world.settle().covered)
     asked = found.funds.pick("paid_out", fund="all", scenario="baseline")
     assert asked.estimate == pytest.approx(paid.sum())
@@ -248,6 +249,60 @@ def test_premiums_go_to_their_funds_and_regions_are_pooled() -> None:
     assert (found.regions.rows["se"] > 0).all()
 
 
+def test_premiums_that_a_reform_adds_are_borne_by_people_and_purse() -> None:
+    pop = small()
+    found = simulate(pop, BEIJING, [str(EXAMPLES / "inclusive_commercial.yaml")], cliffs=False, most=0)
+    law = {"scenario": "inclusive_commercial", "response": "none"}
+    world = World.of(pop, scenario(BEIJING).law)
+    before, after = (world.settle(scenario(BEIJING, files).law) for files in ((), (law_file("inclusive_commercial"),)))
+    held = pop.spells.filter(pl.col("group").is_in(["tekun", "dibao"]))["person_id"]
+    spared = world.batch.register.person_ids.is_in(held.implode()).to_numpy()
+    premium = np.where(spared, 0.0, 168.0)
+    change = after.own - before.own + premium
+    rows = found.groups.rows.filter(pl.col("by").is_null() & (pl.col("response") == "none"))
+    told = dict(rows.select("statistic", "estimate").iter_rows())
+    # Means of doubles, summed in another order.
+    assert told["mean_change"] == pytest.approx(change.mean())
+    assert told["worse_off"] == pytest.approx((change > 1).mean()) and told["worse_off"] > 0.5
+    assert told["bill_worse_off"] == 0
+    assert told["bill_change"] == pytest.approx((after.own - before.own).mean())
+    funds = {row["statistic"]: row["estimate"] for row in found.funds.rows.iter_rows(named=True)
+             if (row["fund"], row["scenario"], row["response"]) == ("all", *law.values())}  # fmt: skip
+    assert funds["extra_paid_in"] == pytest.approx(premium.sum())
+    # The insurance lives on its premiums: the public pays those of the poor, and none of the payouts.
+    assert funds["extra_subsidy"] == pytest.approx(168.0 * spared.sum()) == pytest.approx(funds["public_cost"])
+    assert found.with_premiums is not None
+    asked = {"of": "mean_spending", **law}
+    per_home = premium.sum() / found.households
+    plain = found.protection.value("reform_change", **asked)
+    assert found.with_premiums.value("reform_change", **asked) == pytest.approx(plain + per_home)
+    price = found.protection.value("change_per_10000", of="overshoot", definition="nonfood", **law)
+    moved = found.protection.value("reform_change", of="overshoot", definition="nonfood", **law)
+    assert price == pytest.approx(10_000 * moved * found.households / funds["public_cost"])
+
+
+def law_file(name: str) -> str:
+    return str(EXAMPLES / f"{name}.yaml")
+
+
+def test_a_subsidy_that_a_reform_adds_is_its_cost_where_the_premiums_before_are_known(tmp_path: Path) -> None:
+    text = """premiums:
+  - {id: all, name: {zh: 全体居民, en: all}, benefit_year: 2024, personal: {value: 450, unit: yuan, trust: unverified},
+     subsidy: {value: 800, unit: yuan, trust: unverified}}
+"""
+    told, untold = tmp_path / "told.yaml", tmp_path / "untold.yaml"
+    told.write_text("reform: {before: {personal: 400, subsidy: 700}}\n" + text, encoding="utf-8")
+    untold.write_text(text, encoding="utf-8")
+    found = simulate(small(600), BEIJING, [str(told), str(untold)], behaviour="none", cliffs=False, most=0)
+    law = {"scenario": "told", "response": "none", "fund": "basic"}
+    assert found.funds.value("extra_subsidy", **law) == 100 * found.people
+    assert found.funds.value("extra_paid_in", **law) == 50 * found.people
+    # What people pay more, the public saves.
+    assert found.funds.value("public_cost", **law | {"fund": "all"}) == -50 * found.people
+    assert [note.key for note in found.notes].count("simulation.premiums_unknown") == 1
+    assert "extra_subsidy" not in found.funds.rows.filter(pl.col("scenario") == "untold")["statistic"].to_list()
+
+
 def test_a_survey_without_claims_is_settled_by_stays_and_visits() -> None:
     survey = pl.DataFrame(
         {
@@ -279,6 +334,8 @@ def test_the_page_has_every_section_in_both_languages_and_no_machine(simulation,
         page, web = markdown(simulation, sections, lang), html(simulation, sections, lang)
         assert word in page and word in web
         assert len(sections) == 12
+        short = markdown(simulation, essentials_of(simulation, lang), lang)
+        assert len(short.splitlines()) < 120
         assert str(ROOT) not in page
         if lang == "zh":
             assert not re.search(r"\| (headcount|overshoot|better off)", page)

@@ -112,3 +112,12 @@ def test_what_a_family_cannot_be_asked_is_refused() -> None:
 def test_a_range_that_does_not_rise_is_refused() -> None:
     with pytest.raises(UsageError, match="from 5 to 5"):
         household(Family(), BEIJING, low=5.0, high=5.0)
+
+
+def test_where_one_more_yuan_makes_a_jump_there_is_no_share_of_it() -> None:
+    found = household(Family(), "cn/neimenggu/ulanqab", low=29_000.0, high=31_000.0, points=3)
+    marginal = found.rows.select("amount", "marginal").rows()
+    assert [one for one, share in marginal if share is None] == [30_000.0]
+    assert all(0.0 <= share <= 1.0 for _, share in marginal if share is not None)
+    assert [one.at_fen for one in found.cliffs] == [3_000_000]
+    assert "jump" in found.text("en") and "跳变" in found.text("zh")

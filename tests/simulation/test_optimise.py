@@ -464,6 +464,24 @@ def test_the_front_holds_each_winner_of_an_aim_and_nothing_over_the_budget(found
         assert any(one.value(winner.aim) == winner.value(winner.aim) for one in found.front)
 
 
+def test_no_package_tried_is_as_good_as_a_winner_in_its_aim_and_better_elsewhere(found: Optimum) -> None:
+    within = found.tried.filter("within")
+    for one in found.winners:
+        if one.aim not in found.aims:
+            continue
+        assert one.together is not None
+        equal = within.filter(pl.col(one.aim) == one.together[one.aim])
+        for row in equal.select(found.aims).iter_rows(named=True):
+            better = [aim for aim in found.aims if row[aim] < one.together[aim]]
+            worse = [aim for aim in found.aims if row[aim] > one.together[aim]]
+            assert worse or not better, (one.name, better)
+
+
+def test_each_point_of_the_front_is_another_one(found: Optimum) -> None:
+    points = [tuple(one.together[aim] for aim in found.aims) for one in found.front if one.together]
+    assert len(points) == len(set(points)) == len(found.front)
+
+
 def test_the_same_seed_gives_the_same_packages(people: Population, found: Optimum) -> None:
     # The candidate too, as the search begins at it.
     candidate = str(ROOT / "examples" / "optimise" / "lower_threshold.yaml")

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--policy", required=True, metavar="NAME[@DATE]|FILE", help="The law, such as cn/beijing@2024-01-01.")
+@click.option(
+    "--baseline-reform", "baseline_reforms", multiple=True, metavar="FILE[+FILE]",
+    help="A reform that belongs to the baseline: laid under it and under every reform. May be given again.",
+)  # fmt: skip
 @click.option("--reform", "reforms", multiple=True, metavar="FILE[+FILE]", help="A reform; may be given again.")
 @click.option(
     "--vary",
@@ -75,8 +79,8 @@ def command(**asked: Any) -> None:
     _check_places(asked)
     high = asked["high"] if asked["high"] is not None else 1_000_000.0 if asked["vary"] == "bill" else 200_000.0
     curve = household(
-        _family(asked), asked["policy"], asked["reforms"], vary=asked["vary"], low=asked["low"], high=high,
-        points=asked["points"],
+        _family(asked), asked["policy"], asked["reforms"], baseline_reforms=asked["baseline_reforms"],
+        vary=asked["vary"], low=asked["low"], high=high, points=asked["points"],
     )  # fmt: skip
     click.echo(curve.text(asked["lang"]))
     if asked["out"]:
@@ -99,7 +103,7 @@ def _family(asked: dict[str, Any]) -> Family:
     share = percents(asked["in_scope"]) or []
     if len(share) != 1:
         raise UsageError("bad_share", "--in-scope is one share, such as 0.8")
-    pinned = asked["policy"].rpartition("@")[2] if "@" in asked["policy"] else None
+    pinned = asked["policy"].rpartition("@")[2].partition("+")[0] if "@" in asked["policy"] else None
     text = asked["day"] or pinned or "2024-06-01"
     try:
         day = date.fromisoformat(text)
@@ -137,5 +141,8 @@ def _check_places(asked: dict[str, Any]) -> None:
         path = asked[option]
         if path and Path(path).suffix.lower() not in known:
             raise UsageError("unknown_format", f"--{option} {path} ends in none of {', '.join(known)}. Rename it.")
-    inputs = [*(one for text in asked["reforms"] for one in text.split("+")), asked["policy"]]
+    inputs = [
+        *(one for text in (*asked["reforms"], *asked["baseline_reforms"]) for one in text.split("+")),
+        asked["policy"],
+    ]
     check_outputs([asked["out"], asked["figure"]], inputs, any_format=True)

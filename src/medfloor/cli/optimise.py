@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--population", required=True, metavar="DIR", help="A folder with claims, people, households (spells).")
 @click.option("--baseline", required=True, metavar="NAME[@DATE]|FILE", help="The law as it is, such as cn/beijing.")
+@click.option(
+    "--baseline-reform", "baseline_reforms", multiple=True, metavar="FILE[+FILE]",
+    help="A reform that belongs to the baseline: laid under it and under every package. May be given again.",
+)  # fmt: skip
 @click.option("--vary", required=True, metavar="FILE", help="The numbers that may move, with bounds (TOML or YAML).")
 @click.option(
     "--budget", "budgets", required=True, multiple=True, metavar="[TIER=]YUAN|same",
@@ -78,6 +82,7 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         budget=read_budget(asked["budgets"]),
         minimise=asked["minimise"],
         candidates=asked["candidates"],
+        baseline_reforms=asked["baseline_reforms"],
         looks=asked["looks"],
         seed=asked["seed"],
         beside=_beside(population, asked, _BESIDE),

@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import polars as pl
+
     from medfloor.simulation.population import Assumed, Population
 
 
@@ -25,18 +27,31 @@ if TYPE_CHECKING:
 @click.option(
     "--fresh",
     type=click.IntRange(0, 1000),
-    default=0,
-    show_default=True,
-    help="So many more populations, made up with other seeds and as many people as the first; for a made-up one only.",
+    help="So many more populations, made up with other seeds and as many people as the first; for a made-up one only. "
+    "Default: 4 beside a county that `synthesise` made of the shipped place, of 25,000 people at most; else none.",
 )
 @click.option("--place", metavar="FILE|NAME", help="The place of fresh populations; default: the shipped cn-2025.")
 @click.option("--survey", metavar="FILE", help="A survey of people with yearly spending, instead of --population.")
 @click.option("--map", "mapping", multiple=True, metavar="OURS=THEIRS,...|FILE", help="Which survey column is which.")
 @click.option("--in-scope", metavar="SHARE", help="Survey: the assumed share of spending that lies in the scope.")
 @click.option("--in-scope-range", metavar="LOW,HIGH", help="Survey: draws take the share between these.")
+@click.option(
+    "--missing-spending",
+    type=click.Choice(["aside", "zero"]),
+    default="aside",
+    show_default=True,
+    help="Survey: set households with missing spending aside, or take what is missing as zero.",
+)
+@click.option(
+    "--rejects", type=click.Path(), help="Where rows set aside go; default: OUT.rejects.csv, if there are any."
+)
 @click.option("--level", default="2", show_default=True, help="Survey: the facility level of stays that tell none.")
 @click.option("--visit-level", default="primary", show_default=True, help="Survey: the facility level of other care.")
 @click.option("--baseline", required=True, metavar="NAME[@DATE]|FILE", help="The law as it is, such as cn/beijing.")
+@click.option(
+    "--baseline-reform", "baseline_reforms", multiple=True, metavar="FILE[+FILE]",
+    help="A reform that belongs to the baseline: laid under it and under every reform. May be given again.",
+)  # fmt: skip
 @click.option(
     "--reform", "reforms", multiple=True, required=True, metavar="FILE[+FILE]", help="One scenario; may be given again."
 )
@@ -45,9 +60,9 @@ if TYPE_CHECKING:
 @click.option(
     "--behaviour",
     type=click.Choice(["none", "stated"]),
-    default="none",
+    default="stated",
     show_default=True,
-    help="Whether use responds to its price; no response stands beside it.",
+    help="Whether use responds to its price; no response stands beside it. none: only no response.",
 )
 @click.option("--elasticities", type=click.Path(), help="Your own elasticities, in the form of the shipped file.")
 @click.option(
@@ -56,7 +71,11 @@ if TYPE_CHECKING:
     help="With a response: care that people with a status forgo and that comes back if it costs nothing, as a share of "
     "what they use now. No figure was found, so as shipped none does; 0.1 assumes a tenth.",
 )
-@click.option("--draws", type=click.IntRange(0, 1000), default=0, show_default=True, help="Draws of stated numbers.")
+@click.option(
+    "--draws",
+    type=click.IntRange(0, 1000),
+    help="Draws of stated numbers, on the first population. Default: 10 for 25,000 people at most; else none.",
+)
 @click.option("--seed", type=int, default=20201123, show_default=True, help="Of draws and responses.")
 @click.option(
     "--line", default="median:0.5", show_default=True, help="Poverty line: yuan a head and year, cn-2010@2020, ..."
@@ -86,24 +105,29 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
 
     Who pays what; catastrophic spending, poverty, concentration, before and after, with errors and paired differences;
     who gains and who loses; what it costs each fund, and what protection costs; cliffs opened and closed; the
-    households most changed, explained. OUT gets page.md, page.html, households.md, simulation.json, simulation.xlsx
-    and each table as CSV and Parquet.
+    households most changed, explained. OUT gets page.md and page.html (one page), appendix.md and appendix.html (all
+    tables), households.md, simulation.json, simulation.xlsx and each table as CSV and Parquet.
 
     \b
     Examples:
       medfloor synthesise --people 20000 --seed 1 --out county
       medfloor simulate --population county --baseline cn/beijing@2024-01-01 \\
-        --reform examples/reforms/oop_cap.yaml --out result --behaviour stated
-      medfloor simulate --population county --fresh 19 --draws 20 --behaviour stated \\
+        --reform examples/reforms/oop_cap.yaml --out result
+      medfloor simulate --population county --fresh 19 --draws 20 \\
         --baseline county/policy.yaml --reform examples/reforms/oop_cap.yaml --out result
+      medfloor simulate --population county --baseline synthetic/cn-2025 \\
+        --baseline-reform examples/reforms/assistance_50.yaml \\
+        --reform examples/reforms/assistance_70.yaml --out result
       medfloor simulate --survey people.csv --map inpatient=hosp,outpatient=clinic --in-scope 0.8 \\
         --baseline cn/beijing@2024-01-01 --reform cap.yaml+assistance.yaml --out result --lang zh
 
-    Exit codes: 0 done, 1 done but claims could not be settled and were left out, 2 nothing could be done.
+    Exit codes: 0 done, 1 done but claims could not be settled, or rows or households were set aside, 2 nothing could be
+    done.
     """
     from medfloor.measures import Design
     from medfloor.measures.sample import design_in
-    from medfloor.reports.simulation import lines_of, sections_of, write_simulation
+    from medfloor.reports.essentials import essentials_of
+    from medfloor.reports.simulation import lines_of, write_simulation
     from medfloor.simulation import simulate, stated
 
     populations = _populations(asked)
@@ -121,8 +145,9 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         populations,
         asked["baseline"],
         asked["reforms"],
+        baseline_reforms=asked["baseline_reforms"],
         behaviour=behaviour,
-        draws=asked["draws"],
+        draws=_draws(asked, populations[0]),
         seed=asked["seed"],
         line=_line(asked["line"]),
         by=asked["by"],
@@ -133,10 +158,54 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         **_definitions(asked["definitions"]),
     )
     written = write_simulation(result, asked["out"], asked["lang"])
-    for line in lines_of(sections_of(result, asked["lang"])):
+    for line in lines_of(essentials_of(result, asked["lang"], side_by_side=1)):
         click.echo(line)
     click.echo(f"{asked['out']}: {', '.join(path.name for path in written)}", err=True)
-    ctx.exit(1 if any(note.key == "simulation.refused" for note in result.notes) else 0)
+    if result.rejects is not None:
+        _write_rejects(result.rejects, asked)
+    ctx.exit(1 if result.rejects is not None or any(note.key == "simulation.refused" for note in result.notes) else 0)
+
+
+def _write_rejects(rejects: pl.DataFrame, asked: dict[str, Any]) -> None:
+    from pathlib import Path
+
+    from medfloor.intake import write_table
+    from medfloor.words import say
+
+    place = asked["rejects"] or f"{Path(asked['out'])!s}.rejects.csv"
+    write_table(rejects, place)
+    click.echo(say("simulation.rejects_at", asked["lang"], number=f"{rejects.height:,}", place=place), err=True)
+
+
+FEW = 25_000
+"""Up to so many people fresh populations and draws are cheap enough to be had unasked."""
+FRESH, DRAWS = 4, 10
+
+
+def _draws(asked: dict[str, Any], first: Population) -> int:
+    """Give the draws asked for; unasked some, where there is something to draw and few people."""
+    if asked["draws"] is not None:
+        return int(asked["draws"])
+    drawable = asked["behaviour"] == "stated" or asked["in_scope_range"]
+    return DRAWS if drawable and first.people.height <= FEW else 0
+
+
+def _unasked(asked: dict[str, Any], first: Population) -> int:
+    """Give the fresh populations that come unasked: only for one whose place is known to be the shipped one."""
+    import json
+    from pathlib import Path
+
+    from medfloor.synthetic import shipped_place
+
+    if len(asked["populations"]) > 1 or not first.synthetic or first.people.height > FEW:
+        return 0
+    try:
+        made = json.loads((Path(asked["populations"][0]) / "calibration.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    if not isinstance(made, dict) or made.get("counties") or made.get("years") != 1:
+        return 0
+    return FRESH if made.get("place_sha256") == shipped_place().digest else 0
 
 
 def _forgone(asked: dict[str, Any]) -> float | None:
@@ -145,7 +214,9 @@ def _forgone(asked: dict[str, Any]) -> float | None:
 
     if asked["behaviour"] == "none":
         if asked["forgone"] or asked["elasticities"]:
-            raise UsageError("no_response", "--forgone and --elasticities say how use responds: add --behaviour stated")
+            raise UsageError(
+                "no_response", "--forgone and --elasticities say how use responds: leave --behaviour none out"
+            )
         return None
     shares = percents(asked["forgone"])
     if shares is not None and len(shares) != 1:
@@ -172,11 +243,12 @@ def _fresh(first: Population, asked: dict[str, Any]) -> Iterator[Population]:
     from medfloor.errors import UsageError
     from medfloor.simulation import fresh_populations
 
-    if asked["fresh"] and not first.synthetic:
+    number = _unasked(asked, first) if asked["fresh"] is None else asked["fresh"]
+    if number and not first.synthetic:
         raise UsageError(
             "not_made_up", f"--fresh makes up more populations of a place, and {first.name} is not made up"
         )
-    return fresh_populations(asked["fresh"], first.people.height, seed=asked["seed"], place=_place(asked["place"]))
+    return fresh_populations(number, first.people.height, seed=asked["seed"], place=_place(asked["place"]))
 
 
 _NUMBERS = (
@@ -191,7 +263,9 @@ _LABELS = (
 def _survey(asked: dict[str, Any]) -> Population:
     from pathlib import Path
 
-    from medfloor.errors import InputError, UsageError
+    import polars as pl
+
+    from medfloor.errors import UsageError
     from medfloor.intake import read_microdata
     from medfloor.simulation import population_of_survey
 
@@ -203,13 +277,13 @@ def _survey(asked: dict[str, Any]) -> Population:
         asked["survey"], mapping=asked["mapping"], numbers=_NUMBERS, labels=_LABELS,
         required=["household_id", "consumption"],
     )  # fmt: skip
+    unreadable = None
     if read.rejects.height:
-        raise InputError(
-            "bad_rows",
-            f"{read.rejects.height:,} of {read.rows_in:,} rows of {read.place} cannot be read; the first: "
-            f"{read.rejects['detail'][0]}. Correct them, or take them out.",
-        )
-    return population_of_survey(read.accepted, _assumed(asked), name=Path(asked["survey"]).stem)
+        # Read once more as text, so that refused rows stand under our names and their households are known.
+        plain = read.rejects.drop("reason", "detail")
+        again = read_microdata(plain, mapping=asked["mapping"], labels=(*_LABELS, *_NUMBERS)).accepted
+        unreadable = again.cast(pl.String).with_columns(read.rejects["reason"], read.rejects["detail"])
+    return population_of_survey(read.accepted, _assumed(asked), name=Path(asked["survey"]).stem, unreadable=unreadable)
 
 
 def _assumed(asked: dict[str, Any]) -> Assumed:
@@ -222,7 +296,9 @@ def _assumed(asked: dict[str, Any]) -> Assumed:
     if len(share) != 1 or (ends is not None and len(ends) != 2):
         raise UsageError("bad_share", "--in-scope is one share, --in-scope-range two: 0.8 and 0.7,0.9")
     low, high = ends or (None, None)
-    return Assumed(share[0], low, high, level=asked["level"], visit_level=asked["visit_level"])
+    return Assumed(
+        share[0], low, high, level=asked["level"], visit_level=asked["visit_level"], missing=asked["missing_spending"]
+    )
 
 
 def _line(text: str) -> Any:

@@ -104,7 +104,7 @@ def cliff(
     if donut:
         notes.append(Phrase.of("cliff.donut", donut=f"{donut:g}"))
     rows = pl.concat([frame for frame in frames if frame.height])
-    if rows.filter(pl.col("statistic") == "jump")["estimate"][0] is None:
+    if rows.filter((pl.col("statistic") == "jump") & pl.col("estimate").is_not_null()).is_empty():
         notes.append(Phrase.of("cliff.few_points", order=order))
     return Result(
         measure="cliff",

@@ -67,7 +67,8 @@ def load_policy(address: str, reforms: Sequence[str | Path] = ()) -> PolicySet:
     """Load the versions that an address names, with reforms applied to each.
 
     Raises PolicyError where the address is unknown or a file is wrong; the message names file, line and, for a
-    mistyped key, the nearest known one.
+    mistyped key, the nearest known one. A reform that says which policies it is written for, and meets another that
+    lacks what it changes, is refused with their names (reform_not_for).
 
     >>> load_policy("cn/beijing@2023-06-01").versions[0].from_
     datetime.date(2023, 1, 1)
@@ -78,12 +79,19 @@ def load_policy(address: str, reforms: Sequence[str | Path] = ()) -> PolicySet:
     fates = _Fates()
     for file in files:
         for raw, places in _expand(file):
+            own = places
             for reform in reforms:
-                raw = _apply_reform(raw, Path(reform), fates)
+                raw = _apply_reform(raw, own, address, Path(reform), fates)
                 places = (*places, Path(reform))
-            versions.append(_validate(raw, places))
+            try:
+                versions.append(_validate(raw, places))
+            except PolicyError as error:
+                raise _foreign(error, address, reforms) from None
             trail.append(places[-1] if reforms else file)
-    fates.check()
+    try:
+        fates.check()
+    except PolicyError as error:
+        raise _foreign(error, address, reforms) from None
     versions.sort(key=lambda version: version.from_)
     return PolicySet(address, tuple(versions), pinned, tuple(trail))
 
@@ -105,6 +113,12 @@ def find_files(address: str) -> tuple[list[Path], bool]:
 
     Raises PolicyError with the nearest known address.
     """
+    if "+" in address and not Path(address).is_file():
+        raise PolicyError(
+            "policy_not_found",
+            f"there is no policy {address!r}; give the policy alone, and lay a reform under it with "
+            "--baseline-reform FILE (simulate, optimise, household) or --reform FILE (elsewhere)",
+        )
     if address.endswith((".yaml", ".yml")) or Path(address).is_file():
         path = Path(address)
         if not path.is_file():
@@ -191,7 +205,9 @@ def _expand(file: Path, seen: tuple[Path, ...] = ()) -> Iterator[tuple[Raw, tupl
         files = [f for f in files if f.stem < day.isoformat()][-1:] or files[:1]
     for parent_file in files:
         for base, places in _expand(parent_file, (*seen, file)):
-            yield _overlay(base, raw, file), (*places, file)
+            for part in _over(raw, [_read(place) for place in places], str(parent), file):
+                base = _overlay(base, part, file)
+            yield base, (*places, file)
 
 
 @dataclass(frozen=True)
@@ -212,16 +228,65 @@ class _Fates:
                 raise error
 
 
-def _apply_reform(base: Raw, file: Path, fates: _Fates) -> Raw:
+def _apply_reform(base: Raw, places: tuple[Path, ...], address: str, file: Path, fates: _Fates) -> Raw:
     if not file.is_file():
         raise PolicyError("reform_not_found", f"there is no reform file {file}; check the path given to --reform")
     raw = {key: value for key, value in _read(file).items() if key not in ("extends", "id", "from", "to")}
-    return _overlay(base, raw, file, fates)
+    for part in _over(raw, [_read(place) for place in places], address, file):
+        base = _overlay(base, part, file, fates)
+    return base
+
+
+def _over(raw: Raw, lineage: Sequence[Raw], address: str, file: Path) -> Iterator[Raw]:
+    """Give what a reform lays over a policy: what it says for all, then what it says below `over` for this one.
+
+    `lineage` holds the files that the policy comes from, its own last; the nearest of them that `over` names counts.
+    """
+    yield {key: value for key, value in raw.items() if key != "over"}
+    parts = raw.get("over")
+    if parts is None:
+        return
+    if not isinstance(parts, dict) or not all(isinstance(one, dict) for one in parts.values()):
+        raise PolicyError("policy_syntax", f"{file}: `over` maps names of policies to what is laid over each")
+    names = [str(one["id"]) for one in reversed(lineage) if "id" in one]
+    name = next((one for one in names if one in parts), None)
+    if name is None:
+        there = names[0] if names else address
+        raise _not_for(file, address, list(parts), f"it says nothing below `over` for {there}")
+    yield parts[name]
+
+
+def _foreign(error: PolicyError, address: str, reforms: Sequence[str | Path]) -> PolicyError:
+    """Say in one line for which policies a reform is written, where it met another that lacks what it changes."""
+    files = [Path(reform) for reform in reforms]
+    named = [file for file in files if f"{file}, line" in error.message] or files
+    for file in named:
+        written = _written_for(_read(file))
+        if written and address not in written and error.code in ("reform_path", "policy_invalid"):
+            what = error.message.splitlines()[0].removeprefix(f"{file}, ")
+            return _not_for(file, address, written, what)
+    return error
+
+
+def _not_for(file: Path, address: str, written: Sequence[str], what: str) -> PolicyError:
+    return PolicyError(
+        "reform_not_for",
+        f"{file} is written for {' and '.join(dict.fromkeys(written))}, and {address} lacks what it changes: "
+        f"{what.rstrip('.')}. Lay it over {written[0]}, or write it for {address}",
+    )
+
+
+def _written_for(raw: Raw) -> list[str]:
+    """List the policies that a reform file says it is written for."""
+    about = raw.get("reform")
+    said = about.get("baselines") if isinstance(about, dict) else None
+    return [str(one.get("policy")) for one in said or () if isinstance(one, dict)]
 
 
 def _without_reform_keys(raw: Raw) -> Raw:
-    if "change" in raw:
-        raise PolicyError("policy_syntax", "`change` needs `extends`, or use the file with --reform")
+    for key in ("change", "over"):
+        if key in raw:
+            raise PolicyError("policy_syntax", f"`{key}` needs `extends`, or use the file with --reform")
     return {key: value for key, value in raw.items() if key != "reform"}
 
 
@@ -265,7 +330,7 @@ def _merge(base: Any, over: Any) -> Any:
             return {**kept, **over}
         merged = dict(base)
         for key, value in over.items():
-            merged[key] = _merge(base[key], value) if key in base else value
+            merged[key] = _merge(base[key], value) if key in base else _first(value)
         return merged
     if _has_ids(base) and _has_ids(over):
         items = list(base)
@@ -282,9 +347,19 @@ def _merge(base: Any, over: Any) -> Any:
                 anchor = where["before"] or where["after"]
                 spot = next((i for i, old in enumerate(items) if old["id"] == anchor), None)
                 spot = len(items) if spot is None else spot + (where["before"] is None)
-                items.insert(spot, item)
+                items.insert(spot, _first(item))
         return items
-    return over
+    return over if _is_case(over) else _first(over)
+
+
+def _first(value: Any) -> Any:
+    """Give what stands where nothing stood: there is nothing to take out, and no other item to stand beside."""
+    if isinstance(value, list):
+        kept = [item for item in value if not (isinstance(item, dict) and item.get("remove") is True)]
+        if _has_ids(kept):
+            kept = [{key: one for key, one in item.items() if key not in ("after", "before")} for item in kept]
+        return [_first(item) for item in kept]
+    return {key: _first(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def _has_ids(value: Any) -> bool:
@@ -321,7 +396,8 @@ def _change(node: Any, path: list[str], value: Any, whole: str, file: Path) -> A
 def _unknown_path(whole: str, head: str, known: list[str], file: Path) -> PolicyError:
     near = difflib.get_close_matches(head, known, 1, 0.4)
     hint = f"did you mean {near[0]}? " if near else ""
-    line = _line_in(file, ("change", whole))
+    lines = (_line_in(file, (*root, "change", whole), whole=True) for root in _roots(file))
+    line = next((line for line in lines if line), 1)
     return PolicyError(
         "reform_path",
         f"{file}, line {line}: change {whole!r}: nothing is called {head!r} there; {hint}"
@@ -442,10 +518,20 @@ def line_of(places: Sequence[Path], names: Sequence[str | int]) -> tuple[Path, i
     paths: list[Sequence[str | int]] = [*changes, *(names[:depth] for depth in range(len(names), 0, -1))]
     for path in paths:
         for file in reversed(places):
-            line = _line_in(file, path, whole=True)
-            if line:
-                return file, line
+            for root in _roots(file):
+                line = _line_in(file, (*root, *path), whole=True)
+                if line:
+                    return file, line
     return places[-1], 1
+
+
+def _roots(file: Path) -> list[tuple[str, ...]]:
+    """List the places of a file below which a policy's keys stand: its top, and each policy that `over` names."""
+    try:
+        over = _read(file).get("over")
+    except PolicyError:
+        over = None
+    return [(), *(("over", str(name)) for name in over)] if isinstance(over, dict) else [()]
 
 
 @functools.cache

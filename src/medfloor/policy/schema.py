@@ -21,6 +21,11 @@ _REFORM_KEYS: dict[str, Any] = {
         "description": "path -> new value; {times: 1.1} or {plus: 500} changes a number by itself. "
         "`medfloor policy show NAME --names` prints every path",
     },
+    "over": {
+        "type": "object",
+        "description": "name of a policy -> keys of a reform that are laid over this policy only",
+        "additionalProperties": {"$ref": "#/$defs/PartialPolicy"},
+    },
     "reform": {
         "type": ["object", "string"],
         "description": "marks the file as a reform, and says what it is, in words",
@@ -52,7 +57,7 @@ def policy_schema() -> dict[str, Any]:
         "title": "medfloor policy",
         "description": "The law of one place from one date on, a file that extends one, or a reform.",
         "type": "object",
-        "if": {"anyOf": [{"required": ["extends"]}, {"required": ["change"]}, {"required": ["reform"]}]},
+        "if": {"anyOf": [{"required": [one]} for one in ("extends", "change", "over", "reform")]},
         "then": {"$ref": f"#/$defs/{_PARTIAL}Policy"},
         "else": {"$ref": "#/$defs/Policy"},
         "$defs": dict(sorted(definitions.items())),

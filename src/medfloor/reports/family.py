@@ -43,6 +43,12 @@ def family_figure(curve: HouseholdCurve, lang: str = "en") -> alt.VConcatChart:
         {"x": row["amount"], "own": row["own"], "marginal": row["marginal"], "name": names[str(row["scenario"])]}
         for row in curve.rows.select("scenario", "amount", "own", "marginal").iter_rows(named=True)
     ]
+    # Both sides of a cliff, so that it stands upright also between few amounts.
+    points += [
+        {"x": one.at_fen / 100 + side, "own": own / 100, "name": names[one.scenario]}
+        for one in curve.cliffs
+        for side, own in ((0.0, one.before_fen), (0.01, one.after_fen))
+    ]
     series = list(names.values())
     colours = [COLOURS[place % len(COLOURS)] for place in range(len(series))]
     colour = alt.Color(
@@ -52,7 +58,8 @@ def family_figure(curve: HouseholdCurve, lang: str = "en") -> alt.VConcatChart:
 
     def panel(column: str, height: int, form: str) -> Any:
         y = alt.Y(field=column, type="quantitative", title=say(f"household.{column}", lang), axis=alt.Axis(format=form))
-        line = alt.Chart(data_of(points)).mark_line(strokeWidth=2, interpolate="linear").encode(x=x, y=y, color=colour)
+        shown = [one for one in points if column in one]
+        line = alt.Chart(data_of(shown)).mark_line(strokeWidth=2, interpolate="linear").encode(x=x, y=y, color=colour)
         rules = [{"x": one.at_fen / 100} for one in curve.cliffs]
         if rules:
             rule = alt.Chart(data_of(rules)).mark_rule(strokeDash=[4, 3], color=GREY).encode(x=x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -147,8 +148,8 @@ def front_figure(optimum: Optimum, lang: str = "en") -> alt.LayerChart:
         chart = alt.Chart(data_of(data)).mark_text(align=align, dx=dx, fontSize=LABEL)
         return chart.encode(x=x, y=y, text=alt.Text(field="name", type="nominal"))
 
-    # Names to the left and to the right in turn, from top to bottom, so that neighbours do not cover each other.
-    sides = [labels(named[0::2], "left", 9), labels(named[1::2], "right", -9)]
+    right, left = _sides(named, [one["headcount"] for one in (*dots, *front, *named)])
+    sides = [labels(right, "left", 9), labels(left, "right", -9)]
     register()
     title = say("optimise.title", lang)
     made: alt.LayerChart = (
@@ -195,6 +196,31 @@ def _labelled(optimum: Optimum, kind: str, lang: str) -> list[dict[str, Any]]:
         {"headcount": headcount, "gap": gap, "kind": kind, "name": join(names, lang)}
         for (gap, headcount), names in sorted(places.items(), reverse=True)
     ]
+
+
+def _sides(
+    named: Sequence[dict[str, Any]], drawn: Sequence[float]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Part the names into those right and left of their dots: in turn, unless one side has no room for the name.
+
+    In turn from top to bottom, so that neighbours do not cover each other; a name never runs over the axis.
+    """
+    low, high = min(drawn), max(drawn)
+    sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    for number, one in enumerate(named):
+        at = _SIZE[0] * ((one["headcount"] - low) / (high - low) if high > low else 0.5)
+        # A Chinese character is as wide as it is high, a Latin letter about half as wide.
+        width = LABEL * sum(1.0 if ord(letter) > _WIDE else 0.55 for letter in one["name"]) + _MARGIN
+        room = (_SIZE[0] - at, at)
+        side = number % 2
+        if width > room[side]:
+            side = 0 if room[0] >= room[1] else 1
+        sides[side].append(one)
+    return sides
+
+
+_WIDE = 0x2E80
+_MARGIN = 15
 
 
 def _subtitle(optimum: Optimum, lang: str) -> list[str]:

@@ -135,12 +135,17 @@ def search_cliffs(
     care_types: Sequence[str] = (),
     year: int | None = None,
     up_to_fen: int = HORIZON_FEN,
+    ranks: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> Search:
-    """Do as `find_cliffs`, and say also which kinds of claims could not be looked at."""
+    """Do as `find_cliffs`, and say also which kinds of claims could not be looked at.
+
+    `ranks` are the statuses to look at, the most helped first, and those without a rank (default: `ranks_of` the
+    policy); with the ranks of another law its cliffs and these are between the same statuses.
+    """
     policy = policies if isinstance(policies, Policy) else policies.versions[-1]
     dimensions = dimensions_of(PolicySet(policy.id, (policy,), True, ()))
     ground = _Ground(policy, dimensions, year or policy.from_.year, up_to_fen)
-    preferred, others = _groups_of(policy)
+    preferred, others = ranks or ranks_of(policy)
     groups = (NO_STATUS, *preferred, *others)
     skipped: list[tuple[Kind, Text]] = []
     looked: list[tuple[Kind, dict[str, dict[str, _Curve]]]] = []
@@ -342,7 +347,7 @@ def _kinds(dimensions: Dimensions, care_types: Sequence[str]) -> Iterator[Kind]:
         yield Kind(*values)
 
 
-def _groups_of(policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def ranks_of(policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Give the statuses that tiers prefer, the most helped first, and those that only conditions name."""
     lists = sorted((tier.prefer for tier in policy.tiers), key=len, reverse=True)
     preferred = tuple(dict.fromkeys(group for groups in lists for group in groups))

@@ -44,6 +44,7 @@ def optimise(
     budget: Budget = "same",
     minimise: Aim = "headcount",
     candidates: Sequence[str] = (),
+    baseline_reforms: Sequence[str] = (),
     front: Sequence[Aim] = FRONT,
     looks: int = 2_000,
     seed: int = 20201123,
@@ -74,6 +75,7 @@ def optimise(
     package from winning by the luck of a few households. The winners, and `candidates` (reform files, joined with +
     laid over together; the search begins at them too), are then settled on `fresh` populations, which nothing was
     chosen on, and with use responding to its price by `behaviour` (default: the stated elasticities).
+    `baseline_reforms` lie under the baseline, and so under every package and candidate.
 
     Raises UsageError: bad_budget, bad_choice, bad_looks, same_reform, budget_out_of_reach; and what reading levers,
     policies, populations and settling raise.
@@ -89,8 +91,8 @@ def optimise(
     aims = _aims(minimise, front)
     if looks < 10:
         raise UsageError("bad_looks", f"{looks} packages are too few to search; try at least 10")
-    base = scenario(baseline)
-    others = [scenario(baseline, one.split("+")) for one in candidates]
+    base = scenario(baseline, baseline_reforms=baseline_reforms)
+    others = [scenario(baseline, one.split("+"), baseline_reforms=baseline_reforms) for one in candidates]
     _check_names([one.name for one in others])
     levers = (
         read_levers(vary, base.law.policies) if isinstance(vary, (str, Path)) else levers_of(vary, base.law.policies)
@@ -118,7 +120,7 @@ def optimise(
     )
     confirmed = confirmations(again, [one.name for one in (*known, *winners)])
     return Optimum(
-        baseline=baseline, population=population.name, synthetic=population.synthetic, people=_people(world),
+        baseline=base.address, population=population.name, synthetic=population.synthetic, people=_people(world),
         households=world.homes.height, claims=world.batch.height, levers=levers, minimise=minimise, aims=aims,
         limits=limits, yardsticks=trial.yardsticks, status_quo=status_quo, candidates=tuple(known), winners=winners,
         front=best, tried=tried, impossible=notebook.impossible, beside=sum(map(_persons, notebook.trials[1:])),
@@ -262,7 +264,13 @@ def _front(notebook: Notebook, aims: Sequence[Aim]) -> tuple[pl.DataFrame, tuple
     """List all packages tried, and find the front of those within the budget."""
     levers, within = notebook.trials[0].levers, notebook.within()
     mask = non_dominated(np.array([[one.aims[aim] for aim in aims] for _, one in within]))
-    front = {point for (point, _), kept in zip(within, mask, strict=True) if kept}
+    # Packages that come to the same in every aim are one point of the front: the cheapest, then the grid's first.
+    distinct: dict[tuple[float, ...], tuple[float, Point]] = {}
+    for (point, one), kept in zip(within, mask, strict=True):
+        if kept:
+            reached = tuple(one.aims[aim] for aim in aims)
+            distinct[reached] = min(distinct.get(reached, (math.inf, point)), (one.here.cost, point))
+    front = {point for _, point in distinct.values()}
     rows = [
         {
             **{lever.id: float(value) for lever, value in zip(levers.all, levers.values(point), strict=True)},

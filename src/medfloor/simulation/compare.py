@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +13,11 @@ from medfloor.errors import UsageError
 from medfloor.measures.catastrophic import Definition
 from medfloor.measures.design import Design
 from medfloor.measures.impoverishing import LineLike
+from medfloor.measures.influence import Array
 from medfloor.measures.result import SCHEMA, Result, label_of, name_of
+from medfloor.measures.sample import design_in
 from medfloor.simulation.behaviour import RESPONSES, Behaviour, Response, copies_of, prices_of, stated
+from medfloor.simulation.contributions import Contributions, contributions_of
 from medfloor.simulation.funds import Premiums, about_premiums, funds_of, premiums_by, regions_of
 from medfloor.simulation.groups import group_name, groupings_of, payers, use_of, winners
 from medfloor.simulation.households import Changed, most_changed, own_by_home
@@ -33,7 +36,10 @@ CLEAR = 0.05
 SAME_SIZE = 1.05
 """Populations whose people differ by more than this factor have totals that differ by it; that is said."""
 
-RESULTS = ("payers", "protection", "groups", "funds", "regions", "use")
+TWENTY = 20
+"""So many made-up populations tell the spread between them well; that there are fewer is said."""
+
+RESULTS = ("payers", "protection", "with_premiums", "groups", "funds", "regions", "use")
 """The results of a simulation, in the order of its page."""
 
 
@@ -52,6 +58,7 @@ class Flag:
     """Be a conclusion that holds only at zero response: which change, under which law, and what it says at each.
 
     `labels` tell the change apart (definition, threshold, payer, ...), `group` is the group of people it is about.
+    `turns` says that with the response the change is clear, and of the other sign.
     """
 
     scenario: str
@@ -60,15 +67,19 @@ class Flag:
     zero: float
     stated: float
     group: tuple[str, str] | None = None
+    with_premiums: bool = False
+    turns: bool = False
 
     def text(self, lang: str) -> str:
         """Say it in one sentence."""
         verdict = "lower" if self.zero < 0 else "higher"
-        other = "other_way" if self.zero * self.stated < 0 else "same"
+        other = "other_way" if self.turns else "same"
         told = [_label(name, value, lang) for name, value in self.labels]
         if self.group is not None:
             told.append(f"{name_of('column', self.group[0], lang)}: {group_name(*self.group, lang)}")
         of = name_of("statistic", self.of, lang)
+        if self.with_premiums:
+            told.append(say("simulation.premiums_counted", lang))
         return Phrase.of(
             "simulation.held_only_at_zero",
             of=say("simulation.of_what", lang, of=of, what=join(told, lang)) if told else of,
@@ -85,8 +96,10 @@ class Simulation:
     `protection`, `payers`, `groups`, `funds`, `use` and `regions` (None where nothing is pooled) are results (see
     `protection`, `payers`, `winners`, `funds_of`, `use_of`, `regions_of`), labelled with scenario and response;
     `errors` has for each, by its name, what part of the standard errors sampling, draws and populations are. `jumps`
-    are the cliffs that differ (None: not looked for), `changed` the households of the first population most changed at
-    zero response, `flags` the conclusions that hold only at zero response.
+    `with_premiums` is protection where payments also hold what the laws change in premiums (None: they change none);
+    `rejects` are the rows or households set aside, as text, with reasons. `jumps` are the cliffs that differ (None: not
+    looked for), `changed` the households of the first population most changed at zero response, `flags` the conclusions
+    that hold only at zero response.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -101,6 +114,8 @@ class Simulation:
     funds: Result
     use: Result
     regions: Result | None
+    with_premiums: Result | None
+    rejects: pl.DataFrame | None
     jumps: tuple[Jump, ...] | None
     changed: tuple[Changed, ...]
     flags: tuple[Flag, ...]
@@ -143,6 +158,8 @@ class Simulation:
             "payers": self.payers.to_dict(lang), "protection": self.protection.to_dict(lang),
             "groups": self.groups.to_dict(lang), "funds": self.funds.to_dict(lang), "use": self.use.to_dict(lang),
             "regions": None if self.regions is None else self.regions.to_dict(lang),
+            "with_premiums": None if self.with_premiums is None else self.with_premiums.to_dict(lang),
+            "rows_set_aside": 0 if self.rejects is None else self.rejects.height,
             "cliffs": None if self.jumps is None else [one.to_dict() for one in self.jumps],
             "households_most_changed": [one.to_dict() for one in self.changed],
             "only_at_zero_response": [one.text(lang) for one in self.flags],
@@ -155,7 +172,8 @@ def simulate(
     baseline: str = "cn/beijing",
     reforms: Sequence[str] = (),
     *,
-    behaviour: Response | Behaviour = "none",
+    baseline_reforms: Sequence[str] = (),
+    behaviour: Response | Behaviour = "stated",
     draws: int = 0,
     seed: int = 20201123,
     definitions: Sequence[tuple[Definition, float]] = CATASTROPHIC,
@@ -168,11 +186,14 @@ def simulate(
 ) -> Simulation:
     """Settle the same people under a baseline and under each reform, and say what differs.
 
-    `reforms` are files (joined with + they are one scenario). With `behaviour` "stated", or a `Behaviour`, use responds
-    to its price, and each reform stands there twice, with that response and without. `draws` repeats each reform with
-    numbers drawn from their intervals: elasticities, and the in-scope share that a survey assumes. Several populations
-    (say, twenty of different seeds) give means, with the spread between them in the errors; the
-    households most changed are those of the first. `by` names columns of the households for protection by group.
+    `reforms` are files (joined with + they are one scenario); `baseline_reforms` are laid under the baseline and under
+    each of them, so that two states of one law can be held against each other. With `behaviour` "stated" (as shipped),
+    or a `Behaviour`, use responds to its price, and each reform stands there twice, with that response and without;
+    "none" leaves the response out. `draws` repeats each reform on the first population with numbers drawn from their
+    intervals:
+    elasticities, and the in-scope share that a survey assumes. Several populations (say, twenty of different seeds)
+    give means, with the spread between them in the errors; the households most changed are those of the first. `by`
+    names columns of the households for protection by group.
 
     Raises UsageError: no_reform, same_reform, bad_draws, bad_choice; and what reading, settling and measuring raise.
 
@@ -196,22 +217,24 @@ def simulate(
     if not 0 <= draws <= 1000 or draws == 1:
         raise UsageError("bad_draws", f"{draws} draws: ask for 0 (none), or for 2 to 1,000")
     response = _response(behaviour)
-    scenarios = scenarios_of(baseline, reforms)
+    scenarios = scenarios_of(baseline, reforms, baseline_reforms=baseline_reforms)
     options = Options(definitions, line, tuple(by), design)
     runs: list[list[Measured]] = []
     first: World | None = None
     sizes: list[int] = []
-    done, whole = 0, len(several) * (1 + draws)
+    done, whole = 0, len(several) + draws
     for population in several:
         world = World.of(population, scenarios[0].law)
         sizes.append(world.persons)
         premiums = premiums_by(world, scenarios)
         here: list[Measured] = []
-        for draw in range(1 + draws):
+        # Draws vary numbers and not people, so that those of one population speak for all.
+        for draw in range(1 if runs else 1 + draws):
             rng = np.random.default_rng([seed, 2, len(runs), draw])
             place = _drawn_world(world, rng) if draw else world
             acting = response.drawn(rng) if draw and response else response
-            measured = measure(place, scenarios, acting, options, premiums if place is world else None, seed=seed)
+            asked = replace(options, design=_plain(options, place)) if draw else options
+            measured = measure(place, scenarios, acting, asked, premiums if place is world else None, seed=seed)
             # What a draw is for is its estimates: bills of millions are let go.
             here.append(replace(measured, bills={}) if draw or first is not None else measured)
             done += 1
@@ -238,6 +261,7 @@ class Measured:
     funds: Result
     use: Result
     regions: Result | None
+    with_premiums: Result | None
 
 
 def bills_of(
@@ -267,24 +291,46 @@ def measure(
     """Settle a world under each scenario and measure protection, payers, groups, funds and use."""
     premiums = premiums if premiums is not None else premiums_by(world, scenarios)
     bills = bills_of(world, scenarios, behaviour, seed=seed)
+    changes = contributions_of(world, scenarios, premiums)
     homes = world.homes
-    columns = {}
-    for place, (one, own) in enumerate(zip(bills.values(), own_by_home(world, list(bills.values())), strict=True)):
-        columns[f"own_{place}"] = own
-        columns[f"paid_{place}"] = world.by_home(one.covered)
-    framed = homes.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
     return Measured(
         bills,
-        protection(
-            framed, list(bills), definitions=options.definitions, line=options.line, by=options.by,
-            design=options.design,
-        ),
+        _protection(world, bills, changes, options, premiums=False),
         payers(world, homes, bills, design=options.design),
-        winners(world, homes, bills, groupings_of(world), design=options.design),
-        funds_of(world, bills, premiums, design=options.design),
+        winners(world, homes, bills, groupings_of(world), changes.people, design=options.design),
+        funds_of(world, bills, premiums, changes, design=options.design),
         use_of(world, bills, design=options.design),
         regions_of(world, bills, scenarios, premiums, design=options.design),
-    )  # fmt: skip
+        _protection(world, bills, changes, options, premiums=True) if changes.people else None,
+    )
+
+
+def _protection(
+    world: World, bills: Mapping[Key, Bills], changes: Contributions, options: Options, *, premiums: bool
+) -> Result:
+    """Measure protection by own spending, or by own spending and what the laws change in people's premiums."""
+    columns: dict[str, Array] = {}
+    first = next(iter(bills.values()))
+    owns = own_by_home(world, list(bills.values()))
+    for place, ((scenario, _), one) in enumerate(bills.items()):
+        due = premiums and scenario in changes.people
+        columns[f"own_{place}"] = owns[place] + (world.by_home(changes.people[scenario]) if due else 0.0)
+        columns[f"paid_{place}"] = world.by_home(one.covered)
+        if changes.people:
+            columns[f"cost_{place}"] = world.by_home(changes.public_cost(scenario, one, first))
+    framed = world.homes.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+    found = protection(
+        framed, list(bills), definitions=options.definitions, line=options.line, by=options.by, design=options.design
+    )
+    if not premiums:
+        return found
+    told = Phrase.of("simulation.with_premiums", protection=found.definition)
+    return replace(found, measure="simulation_with_premiums", definition=told)
+
+
+def _plain(options: Options, world: World) -> Design:
+    """Give the design of a draw, of which only the estimates count."""
+    return replace(options.design or design_in(world.homes), method="none")
 
 
 def _response(behaviour: Response | Behaviour) -> Behaviour | None:
@@ -328,7 +374,10 @@ def _assembled(
         changed += most_changed(world, scenarios[0], one, base, bills[one.name, "none"], most=most)
     year = int(world.batch.columns.year[0])
     unmoved = [one.name for one in scenarios[1:] if np.array_equal(bills[one.name, "none"].own, base.own)]
-    notes = [*_notes(world, behaviour, len(runs), draws), *about_premiums(world, premiums_by(world, scenarios))]
+    premiums = premiums_by(world, scenarios)
+    changes = contributions_of(world, scenarios, premiums)
+    notes = [*_notes(world, behaviour, len(runs), draws), *about_premiums(world, premiums, changes)]
+    notes += [Phrase("simulation.premiums_note")] if changes.people else []
     notes += [Phrase.of("simulation.not_reached", scenario=name) for name in unmoved]
     return Simulation(
         scenarios=tuple(scenarios),
@@ -342,10 +391,14 @@ def _assembled(
         funds=results["funds"],
         use=results["use"],
         regions=results.get("regions"),
+        with_premiums=results.get("with_premiums"),
+        rejects=world.population.rejects,
         errors={name: found[1] for name, found in joined.items()},
         jumps=jumps_of(list(scenarios), year) if cliffs else None,
         changed=tuple(changed),
-        flags=tuple(flag for name in FLAGGED for flag in flags_of(results[name])) if behaviour is not None else (),
+        flags=tuple(flag for name in FLAGGED if name in results for flag in flags_of(results[name]))
+        if behaviour is not None
+        else (),
         notes=tuple(notes),
     )
 
@@ -375,11 +428,13 @@ def flags_of(result: Result) -> tuple[Flag, ...]:
         before, after = row["estimate"], row["estimate_stated"]
         if before is None or after is None or not clear(before, row["p"]):
             continue
-        if not clear(after, row["p_stated"]) or before * after < 0:
+        turns = before * after < 0 and clear(after, row["p_stated"])
+        if turns or not clear(after, row["p_stated"]):
             of = row.get("of") or row["statistic"]
             told = tuple((one, row[one]) for one in labels if one not in _TOLD_APART and row[one] is not None)
             group = (str(row["by"]), str(row["group"])) if row["by"] is not None else None
-            found.append(Flag(str(row["scenario"]), str(of), told, before, after, group))
+            premiums = result.measure == "simulation_with_premiums"
+            found.append(Flag(str(row["scenario"]), str(of), told, before, after, group, premiums, turns))
     return tuple(found)
 
 
@@ -387,10 +442,10 @@ def _label(name: str, value: object, lang: str) -> str:
     return f"{100 * value:g} %" if name == "threshold" and isinstance(value, float) else label_of(name, value, lang)
 
 
-FLAGGED = ("protection", "payers", "groups")
+FLAGGED = ("protection", "with_premiums", "payers", "groups")
 """The results whose conclusions are looked at; what the funds pay out more stands among the payers."""
 
-CHANGES = ("reform_change", "mean_change")
+CHANGES = ("reform_change", "mean_change", "bill_change")
 _TOLD_APART = ("statistic", "of", "scenario", "by", "group", "against")
 _NOTHING = 1e-9
 
@@ -400,6 +455,7 @@ def _notes(world: World, behaviour: Behaviour | None, populations: int, draws: i
     assumed = world.population.assumed
     if assumed is not None:
         notes.append(Phrase.of("simulation.assumed", share=f"{100 * assumed.in_scope:g}"))
+    notes += list(_set_aside(world.population))
     if world.refused:
         number = sum(world.refused.values())
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in world.refused.items())
@@ -414,6 +470,26 @@ def _notes(world: World, behaviour: Behaviour | None, populations: int, draws: i
         notes += [behaviour.words(), *words]
     if populations > 1:
         notes.append(Phrase.of("simulation.populations", number=populations))
+    if world.population.synthetic and populations < TWENTY:
+        notes.append(Phrase.of("simulation.fewer", number=TWENTY, fresh=TWENTY - 1))
     if draws:
         notes.append(Phrase.of("simulation.draws", number=draws))
     return notes
+
+
+def _set_aside(population: Population) -> Iterator[Phrase]:
+    """Say which rows of a survey, or households of a population, are in no figure, and what was taken as zero."""
+    sifted, rejects = population.sifted, population.rejects
+    if sifted is not None and sifted.zeroed:
+        yield Phrase.of("simulation.taken_as_zero", number=f"{sifted.zeroed:,}")
+    if sifted is not None and sifted.rejects.height:
+        yield Phrase.of(
+            "simulation.set_aside", rows=f"{sifted.rejects.height:,}", all=f"{sifted.rows_in:,}",
+            homes=f"{sifted.homes_aside:,}", reasons=", ".join(f"{one} {n:,}" for one, n in sifted.reasons.items()),
+            spent=f"{sifted.spent_in:,.2f}", used=f"{sifted.spent:,.2f}", aside=f"{sifted.spent_aside:,.2f}",
+            unknown=f"{sifted.unknown:,}",
+        )  # fmt: skip
+    elif rejects is not None:
+        counts = rejects["reason"].value_counts(sort=True).iter_rows()
+        reasons = ", ".join(f"{one} {n:,}" for one, n in counts)
+        yield Phrase.of("simulation.homes_aside", number=f"{rejects.height:,}", reasons=reasons)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,9 @@ from medfloor.simulation.protection import Key
 from medfloor.simulation.run import Array, Bills, World
 from medfloor.simulation.scenario import Scenario
 from medfloor.words import Phrase
+
+if TYPE_CHECKING:
+    from medfloor.simulation.contributions import Contributions
 
 INSURANCE = "basic"
 """The residents' fund: premiums pay for basic insurance and for critical illness insurance, which is bought from it."""
@@ -44,6 +47,7 @@ def funds_of(
     world: World,
     bills: Mapping[Key, Bills],
     premiums: Premiums,
+    changes: Contributions | None = None,
     *,
     design: Design | None = None,
 ) -> Result:
@@ -53,6 +57,8 @@ def funds_of(
     Statistics, in yuan for all people at hand, weighted where households have weights: `paid_out`; `extra`, what the
     fund pays out more than under the first law; and where the policy has premiums of the fund (a premium whose `option`
     is a tier's id is that tier's) `paid_in` and `subsidy`, what people pay in and what is paid for them, and `balance`.
+    Of `changes` come `extra_paid_in` and `extra_subsidy`, both against the first law, and for all funds together
+    `public_cost`, what the law costs the public net of what people pay in more (`Contributions.public_cost`).
 
     Errors are those of totals over households. People of no household count in the totals, and not in the errors.
     """
@@ -64,7 +70,7 @@ def funds_of(
     for place, key in enumerate(keys):
         taken = premiums[key[0]][0]
         for fund in (*_funds(bills[key]), ALL):
-            out, before = (_paid_out(each, fund) for each in (bills[key], first))
+            out, before = (paid_out(each, fund) for each in (bills[key], first))
             here: dict[str, Array] = {}
             if fund in taken:
                 here = {"paid_in": taken[fund][0], "subsidy": taken[fund][1]}
@@ -73,6 +79,7 @@ def funds_of(
                 here["balance"] = here["paid_in"] + here["subsidy"] - out
             if place:
                 here["extra"] = out - before
+                here |= _income_side(changes, key[0], fund, bills[key], first)
             asked.append((fund, key, list(here)))
             for name, values in here.items():
                 columns[f"{name}_{fund}_{place}"] = world.by_home(values)
@@ -95,6 +102,21 @@ def funds_of(
         "simulation_funds", evaluate(sample, estimator, labels=LABELS), Phrase("simulation.funds"),
         sample.weighted_by, errors_of(sample), level=sample.design.level,
     )  # fmt: skip
+
+
+def _income_side(
+    changes: Contributions | None, scenario: str, fund: str, bills: Bills, first: Bills
+) -> dict[str, Array]:
+    """Give what people and the public purse pay in more, and for all funds what the law costs the public."""
+    if changes is None:
+        return {}
+    if fund != ALL:
+        moved = changes.by_fund.get((scenario, fund))
+        return {} if moved is None else {"extra_paid_in": moved[0], "extra_subsidy": moved[1]}
+    found: dict[str, Array] = {}
+    if scenario in changes.people:
+        found = {"extra_paid_in": changes.people[scenario], "extra_subsidy": changes.purse[scenario]}
+    return found | {"public_cost": changes.public_cost(scenario, bills, first)}
 
 
 def regions_of(
@@ -121,7 +143,7 @@ def regions_of(
     for number, key in enumerate(keys):
         paid_in = sum(premiums[key[0]][0][INSURANCE])
         columns[f"in_{number}"] = world.by_home(np.asarray(paid_in))
-        columns[f"net_{number}"] = world.by_home(paid_in - _paid_out(bills[key], INSURANCE))
+        columns[f"net_{number}"] = world.by_home(paid_in - paid_out(bills[key], INSURANCE))
     sample = take(world.homes, {"size": "size"}, design=design).also(**columns)
 
     def estimator(given: Mapping[str, Array]) -> Bound:
@@ -150,15 +172,17 @@ def premiums_by(world: World, scenarios: Sequence[Scenario]) -> Premiums:
     return {one.name: premiums_of(world, one.law) for one in scenarios}
 
 
-def about_premiums(world: World, premiums: Premiums) -> tuple[Phrase, ...]:
-    """Say what was assumed about premiums."""
-    notes: dict[str, Phrase] = {}
-    for _, year in premiums.values():
-        if year is None:
-            notes["none"] = Phrase("simulation.no_premiums")
-        elif year != int(world.batch.columns.year[0]):
-            notes["year"] = Phrase.of("simulation.premium_year", year=year)
-    return tuple(notes.values())
+def about_premiums(world: World, premiums: Premiums, changes: Contributions) -> tuple[Phrase, ...]:
+    """Say what was assumed about premiums, and which are not known."""
+    notes = []
+    without = [name for name, (_, year) in premiums.items() if year is None]
+    if without:
+        notes.append(Phrase.of("simulation.no_premiums", scenarios=", ".join(without)))
+    for name, funds in changes.unknown.items():
+        notes.append(Phrase.of("simulation.premiums_unknown", scenario=name, funds=", ".join(funds)))
+    years = {year for _, year in premiums.values()} - {None, int(world.batch.columns.year[0])}
+    notes += [Phrase.of("simulation.premium_year", year=year) for year in sorted(years, key=str)]
+    return tuple(notes)
 
 
 def premiums_of(world: World, law: Law) -> tuple[dict[str, tuple[Array, Array]], int | None]:
@@ -247,7 +271,8 @@ def _funds(bills: Bills) -> list[str]:
     return [*([INSURANCE] if set(OF_INSURANCE) & set(bills.tiers) else []), *own]
 
 
-def _paid_out(bills: Bills, fund: str) -> Array:
+def paid_out(bills: Bills, fund: str) -> Array:
+    """Give what a fund pays out for each person."""
     if fund == ALL:
         return bills.covered
     if fund != INSURANCE:

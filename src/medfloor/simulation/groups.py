@@ -59,26 +59,32 @@ def winners(
     homes: pl.DataFrame,
     bills: Mapping[Key, Bills],
     groupings: Sequence[Grouping],
+    premiums: Mapping[str, Array] | None = None,
     *,
     design: Design | None = None,
 ) -> Result:
     """Say for each group of people how many are better and worse off under each law than under the first.
 
-    `better_off` and `worse_off` are shares of the group's people whose own spending is lower or higher by more than a
-    yuan a year, `mean_change` is the mean change in yuan a person. Errors are those of the households, in which people
-    of one group stand together. People of no household are not counted here.
+    `better_off` and `worse_off` are shares of the group's people whose own payments are lower or higher by more than a
+    yuan a year, `mean_change` is the mean change in yuan a person. Payments are own spending and what the law changes
+    in the person's own premium (`premiums`, by scenario); for a law that changes premiums `bill_better_off`,
+    `bill_worse_off` and `bill_change` stand beside, of own spending alone. Errors are those of the households, in which
+    people of one group stand together. People of no household are not counted here.
     """
     keys = list(bills)
     sample = take(homes, {"size": "size"}, design=design)
     base = bills[keys[0]].own
-    changes = {key: bills[key].own - base for key in keys[1:]}
+    billed = {key: bills[key].own - base for key in keys[1:]}
+    due = premiums or {}
+    changes = {key: (change + due[key[0]] if key[0] in due else change) for key, change in billed.items()}
+    beside = {key: change for key, change in billed.items() if key[0] in due}
     rows = []
     everyone = Grouping("", ("",), np.zeros(world.persons, np.int8))
     for grouping in (everyone, *groupings):
         for place, label in enumerate(grouping.labels):
             inside = (grouping.code == place).astype(np.float64)
             if inside.any():
-                rows.append(_of_group(world, sample, changes, inside, grouping.name or None, label or None))
+                rows.append(_of_group(world, sample, changes, beside, inside, grouping.name or None, label or None))
     return Result(
         "simulation_groups",
         pl.concat(rows),
@@ -139,12 +145,15 @@ def _of_group(
     world: World,
     sample: Sample,
     changes: Mapping[Key, Array],
+    beside: Mapping[Key, Array],
     inside: Array,
     by: str | None,
     label: str | None,
 ) -> pl.DataFrame:
     columns = {"people": world.by_home(inside)}
-    for place, change in enumerate(changes.values()):
+    told = [(key, "", change) for key, change in changes.items()]
+    told += [(key, "bill_", change) for key, change in beside.items()]
+    for place, (_, _, change) in enumerate(told):
         columns[f"better_{place}"] = world.by_home(inside * (change < -LEAST))
         columns[f"worse_{place}"] = world.by_home(inside * (change > LEAST))
         columns[f"change_{place}"] = world.by_home(inside * change)
@@ -153,14 +162,15 @@ def _of_group(
     def estimator(given: Mapping[str, Array]) -> Bound:
         def bound(weight: Array) -> Iterator[Statistic]:
             people = total(weight, given["people"])
-            for place, key in enumerate(changes):
+            for place, (key, view, _) in enumerate(told):
                 here = {"scenario": key[0], "response": key[1]}
                 counted = {"n": known, "weighted_n": people.value}
                 for name, column in (("better_off", "better"), ("worse_off", "worse")):
                     share = total(weight, given[f"{column}_{place}"]) / people
-                    yield Statistic(name, share, "proportion", here, **counted)  # type: ignore[arg-type]
+                    yield Statistic(f"{view}{name}", share, "proportion", here, **counted)  # type: ignore[arg-type]
                 change: Quantity = total(weight, given[f"change_{place}"]) / people
-                yield Statistic("mean_change", change, "amount", here, tested=True, **counted)  # type: ignore[arg-type]
+                name = "bill_change" if view else "mean_change"
+                yield Statistic(name, change, "amount", here, tested=True, **counted)  # type: ignore[arg-type]
 
         return bound
 

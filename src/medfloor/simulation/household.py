@@ -115,8 +115,9 @@ class HouseholdCurve:
     """Be what one family bears under each law as one amount varies.
 
     `rows` has a row a scenario and amount, in yuan: scenario, amount (the bill, or the income), bill, status,
-    pay_<tier> for each tier, own, marginal (of one more yuan of the bill, how much the family bears), left (income less
-    own) and share (own over income; null without income).
+    pay_<tier> for each tier, own, marginal (of one more yuan of the bill, how much the family bears; null where that
+    yuan makes a jump, which is among the cliffs), left (income less own) and share (own over income; null without
+    income).
     """
 
     family: Family
@@ -151,7 +152,9 @@ class HouseholdCurve:
                 here = self.rows.filter(pl.col("amount") == amount)
                 cells = [f"{amount:,.0f}"]
                 for row in here.iter_rows(named=True):
-                    cells += [f"{row['own']:,.2f}", f"{100 * row['marginal']:.1f} %"]
+                    marginal = row["marginal"]
+                    told = say("household.at_a_jump", lang) if marginal is None else f"{100 * marginal:.1f} %"
+                    cells += [f"{row['own']:,.2f}", told]
                 body.append(cells)
         lines += [*aligned([heads, *body], right=range(len(heads))), ""]
         lines.append(say("household.cliffs", lang))
@@ -180,6 +183,7 @@ def household(
     policy: str = "cn/beijing@2024-01-01",
     reforms: Sequence[str] = (),
     *,
+    baseline_reforms: Sequence[str] = (),
     vary: Vary = "bill",
     low: float = 0.0,
     high: float = 1_000_000.0,
@@ -187,8 +191,9 @@ def household(
 ) -> HouseholdCurve:
     """Settle one family's bill under a policy and its reforms, from the lowest to the highest bill or income.
 
-    The bill is the first of the benefit year. What lies between two points is searched by halving wherever the own part
-    jumps or falls, so cliffs are exact to the fen of a bill and to the yuan of an income.
+    `baseline_reforms` lie under the policy and under each reform. The bill is the first of the benefit year. What lies
+    between two points is searched by halving wherever the own part jumps or falls, so cliffs are exact to the fen of a
+    bill and to the yuan of an income.
 
     Raises UsageError: bad_family, bad_share, bad_choice, bad_points; what loading raises; MissingValueError.
 
@@ -207,7 +212,11 @@ def household(
         raise UsageError(
             "bad_line", "lines of statuses count where the income varies; for a bill give the status itself"
         )
-    scenarios = scenarios_of(policy, reforms) if reforms else [scenario(policy)]
+    scenarios = (
+        scenarios_of(policy, reforms, baseline_reforms=baseline_reforms)
+        if reforms
+        else [scenario(policy, baseline_reforms=baseline_reforms)]
+    )
     known = set().union(*(groups_of(one.law.policies) for one in scenarios))
     wrong = [one for one in (*family.status, *(name for name, _ in family.lines)) if one not in known]
     if wrong:
@@ -323,10 +332,16 @@ def _row(bearer: _Bearer, amount_fen: int, tiers: Sequence[str]) -> dict[str, ob
     row |= {f"pay_{tier}": pay.get(tier, 0) / 100 for tier in tiers}
     return row | {
         "own": own / 100,
-        "marginal": (more - own) / STEP_FEN,
+        # Where one more yuan makes a jump there is no share of a yuan; the jump stands among the cliffs.
+        "marginal": None if _jumped(own, more) else (more - own) / STEP_FEN,
         "left": income - own / 100,
         "share": own / 100 / income if income > 0 else None,
     }
+
+
+def _jumped(own_fen: int, more_fen: int) -> bool:
+    """Say whether the own part falls, or rises by more than the yuan, between an amount and one yuan more."""
+    return more_fen - own_fen < -LEAST_JUMP_FEN or more_fen - own_fen > STEP_FEN + LEAST_JUMP_FEN
 
 
 def _status_name(held: Sequence[str], lang: str) -> str:

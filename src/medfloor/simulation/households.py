@@ -72,11 +72,12 @@ def most_changed(
     order = np.argsort(-np.abs(change), kind="stable")[:most]
     chosen = [int(home) for home in order if abs(change[home]) >= 0.01]
     status = statuses_of(world)
+    batches = (world.under(baseline.law), world.under(other.law)) if chosen else ()
     found = []
     for home in chosen:
         persons = np.flatnonzero(world.home == home)
         held = [int(one) for one in status[persons] if one >= 0]
-        claim_id, articles, told = _explained(world, baseline, other, persons)
+        claim_id, articles, told = _explained(world, baseline, other, batches, persons)
         payers = tuple(
             (tier, float(before.of_tier(tier)[persons].sum()), float(after.of_tier(tier)[persons].sum()))
             for tier in dict.fromkeys((*before.tiers, *after.tiers))
@@ -92,10 +93,9 @@ def most_changed(
 
 
 def _explained(
-    world: World, baseline: Scenario, other: Scenario, persons: Ints
+    world: World, baseline: Scenario, other: Scenario, batches: Sequence[Batch], persons: Ints
 ) -> tuple[str, tuple[tuple[str, str], ...], tuple[Explanation, Explanation]]:
     """Explain the claim of these people whose payments changed most, under both laws."""
-    batches = [world.under(baseline.law), world.under(other.law)]
     parts = []
     for batch in batches:
         rows = np.flatnonzero(np.isin(world.person_of(batch), persons))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from medfloor.errors import MissingValueError, PolicyError
-from medfloor.settlement.cliffs import Cliff, search_cliffs
+from medfloor.settlement.cliffs import Cliff, ranks_of, search_cliffs
 from medfloor.simulation.scenario import Scenario
 
 Fate = Literal["opened", "closed", "changed"]
@@ -59,16 +59,31 @@ def jumps_of(scenarios: list[Scenario], year: int) -> tuple[Jump, ...]:
 
     A law of which no kind of claim can be looked at, because numbers were not published, has none to compare.
     """
-    base = _cliffs(scenarios[0], year)
+    known: dict[Ranks, dict[tuple[Any, ...], Cliff]] = {}
     found: list[Jump] = []
     for one in scenarios[1:]:
-        found += _compared(one.name, base, _cliffs(one, year))
+        # A status that only the reform helps has no rights of its own before, so that both are asked about it.
+        ranks = _ranks(scenarios[0], one)
+        if ranks not in known:
+            known[ranks] = _cliffs(scenarios[0], year, ranks)
+        found += _compared(one.name, known[ranks], _cliffs(one, year, ranks))
     return tuple(found)
 
 
-def _cliffs(one: Scenario, year: int) -> dict[tuple[Any, ...], Cliff]:
+Ranks = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def _ranks(before: Scenario, after: Scenario) -> Ranks:
+    """Rank the statuses of two laws: in the order of the law that knows more of them, then what the other has more."""
+    (one, loose), (other, more) = (ranks_of(law.law.policies.versions[-1]) for law in (before, after))
+    longer, shorter = (one, other) if len(one) > len(other) else (other, one)
+    preferred = tuple(dict.fromkeys((*longer, *shorter)))
+    return preferred, tuple(name for name in dict.fromkeys((*loose, *more)) if name not in preferred)
+
+
+def _cliffs(one: Scenario, year: int, ranks: Ranks) -> dict[tuple[Any, ...], Cliff]:
     try:
-        search = search_cliffs(one.law.policies, year=year)
+        search = search_cliffs(one.law.policies, year=year, ranks=ranks)
     except (MissingValueError, PolicyError):
         return {}
     return {_identity(cliff): cliff for cliff in search.cliffs}

@@ -120,8 +120,13 @@ class Notebook:
         return self.limits[0].within(tried.here) and tried.share <= 1.0 + 1e-12
 
     def ranked(self, aims: Sequence[str]) -> list[Point]:
-        """Put the packages within the budget in order, best first; of equals the cheaper, then the grid's first."""
-        found = [(self.aim(one, aims), one.here.cost, point) for point, one in self.within()]
+        """Put the packages within the budget in order, best first.
+
+        Of those equal in the aim the better in the other aims stands first, so that no package tried dominates the
+        first; then the cheaper, then the grid's first.
+        """
+        every = list(self.whole)
+        found = [(self.aim(one, aims), self.aim(one, every), one.here.cost, point) for point, one in self.within()]
         return [point for *_, point in sorted(found)]
 
     def _tried(self, point: Point) -> Tried:

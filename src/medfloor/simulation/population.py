@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ from medfloor.errors import InputError, UsageError
 from medfloor.intake import read_households, read_table, scan_table
 from medfloor.intake.files import Scan, yuan_of
 from medfloor.measures.sample import Table, frame_of
+from medfloor.simulation.sieve import Sifted, sifted
 from medfloor.tables import FACILITY_LEVELS, HOUSEHOLDS
 
 _MONEY = tuple(column.name for column in HOUSEHOLDS.columns if column.kind == "money")
@@ -29,6 +30,8 @@ class Assumed:
 
     `in_scope` is the share of each amount that lies in the insurance's scope, `low` and `high` the ends between which
     draws take it. `level` is the facility level of stays where the survey has none, `visit_level` that of visits.
+    `missing` says what becomes of households in which somebody's spending is missing: they are set aside (`aside`), or
+    what is missing is taken as zero (`zero`).
     """
 
     in_scope: float
@@ -36,6 +39,7 @@ class Assumed:
     high: float | None = None
     level: str = "2"
     visit_level: str = "primary"
+    missing: Literal["aside", "zero"] = "aside"
 
     def __post_init__(self) -> None:
         """Refuse a share that is none, and levels that there are not."""
@@ -45,6 +49,8 @@ class Assumed:
         for level in (self.level, self.visit_level):
             if level not in FACILITY_LEVELS:
                 raise UsageError("bad_choice", f"there is no level {level!r}; use {', '.join(FACILITY_LEVELS)}")
+        if self.missing not in ("aside", "zero"):
+            raise UsageError("bad_choice", f"missing spending is set aside or taken as zero, not {self.missing!r}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +60,9 @@ class Population:
     `claims`, `people` and `spells` are what `settle` takes; `households` has one row a household, money in yuan as
     doubles: household_id, size, consumption, income, food, ..., `oop_outside` (what it spends on health outside the
     claims; 0 where the table has none), and weight, stratum, psu, region, residence where it has them. `synthetic` says
-    that the people are made up. `survey` keeps the table that claims were made of, and `assumed` how.
+    that the people are made up. `survey` keeps the table that claims were made of, `assumed` how, and `sifted` which
+    of its rows were set aside. `rejects` are the rows that are in no figure, as text, with reason and detail: those of
+    the survey, or the households that cannot be measured.
     """
 
     name: str
@@ -66,12 +74,14 @@ class Population:
     synthetic: bool = False
     survey: pl.DataFrame | None = None
     assumed: Assumed | None = None
+    sifted: Sifted | None = None
+    rejects: pl.DataFrame | None = None
 
     def assuming(self, in_scope: float) -> Population:
         """Make the claims of a survey again with another in-scope share."""
         assert self.survey is not None and self.assumed is not None, "only a survey has assumptions"
         made = population_of_survey(self.survey, replace(self.assumed, in_scope=in_scope), name=self.name)
-        return replace(made, year=self.year, assumed=self.assumed)
+        return replace(made, year=self.year, assumed=self.assumed, sifted=self.sifted, rejects=self.rejects)
 
 
 def read_population(folder: str | Path, *, year: int | None = None) -> Population:
@@ -97,7 +107,11 @@ def population_of(
 ) -> Population:
     """Make a population of tables in the contract's columns.
 
-    Raises InputError: duplicate_household, bad_number, missing_column, and what `read_households` raises.
+    Households that cannot be read, or have no size or no consumption, are set aside as `rejects`: their people count in
+    the totals of funds and of use, and nowhere else.
+
+    Raises InputError: duplicate_household, bad_number, missing_column, no_rows where no household can be measured, and
+    what `read_households` raises.
 
     >>> claims = pl.DataFrame({"claim_id": ["c1"], "person_id": ["p1"], "care_type": ["inpatient"],
     ...     "start_date": ["2024-03-01"], "end_date": ["2024-03-10"], "facility_level": ["3"],
@@ -107,21 +121,16 @@ def population_of(
     1.0
     """
     read = read_households(households)
-    if read.bad.height:
-        first = read.bad.row(0, named=True)
-        raise InputError("bad_number", f"{read.bad.height} households cannot be read; the first: {first['detail']}")
-    frame = read.accepted
+    frame, bad = _measurable(read.accepted, read.bad)
+    if not frame.height:
+        told = f"; the first because {bad['detail'][0]}" if bad.height else ""
+        raise InputError("no_rows", f"none of the {bad.height:,} households of {name} can be measured{told}")
     if frame["household_id"].is_duplicated().any():
         raise InputError("duplicate_household", "a household stands in two rows; give one wave, one row a household")
     frame = frame.with_columns(
         *(yuan_of(pl.col(f"{one}_fen")).alias(one) for one in _MONEY),
         *(pl.col(one).cast(pl.Float64) for one in ("size", "adults", "children")),
     ).drop(f"{one}_fen" for one in _MONEY)
-    for one in ("size", "consumption"):
-        if frame[one].null_count():
-            raise InputError(
-                "missing_value", f"{one} is missing in {frame[one].null_count()} households; every household needs it"
-            )
     for one in _NUMBERS:
         if one in frame.columns:
             frame = frame.with_columns(_as_number(frame[one]))
@@ -129,10 +138,28 @@ def population_of(
         frame = frame.with_columns(pl.lit(0.0).alias("oop_outside"))
     empty = [one for one in frame.columns if frame[one].null_count() == frame.height]
     made_up = "synthetic" in people.columns and people.height > 0 and str(people["synthetic"][0]).lower() == "true"
-    return Population(name, claims, people, spells, frame.drop(empty), year, made_up)
+    rejects = bad.cast(pl.String) if bad.height else None
+    return Population(name, claims, people, spells, frame.drop(empty), year, made_up, rejects=rejects)
 
 
-def population_of_survey(table: Table, assumed: Assumed, *, name: str = "survey") -> Population:
+def _measurable(frame: pl.DataFrame, bad: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part the households that have a size and a consumption from those that do not, or cannot be read."""
+    for column, fact in (("size", "size"), ("consumption_fen", "consumption")):
+        if column not in frame.columns:
+            raise InputError("missing_column", f"the households have no column {fact}; every household needs it")
+        none = frame[column].is_null() | ((frame[column] <= 0) if column == "size" else False)
+        told = frame.filter(none).select(
+            "household_id",
+            pl.lit("missing_value").alias("reason"),
+            pl.lit(f"{fact} is empty" + (" or 0" if column == "size" else "")).alias("detail"),
+        )
+        bad, frame = pl.concat([bad, told], how="vertical_relaxed"), frame.filter(~none)
+    return frame, bad
+
+
+def population_of_survey(
+    table: Table, assumed: Assumed, *, name: str = "survey", unreadable: pl.DataFrame | None = None
+) -> Population:
     """Make a population of a survey that tells a person's yearly spending instead of claims.
 
     One row a person: household_id, `inpatient` and `outpatient` (what was charged in the year, before any payback;
@@ -142,7 +169,10 @@ def population_of_survey(table: Table, assumed: Assumed, *, name: str = "survey"
     person's outpatient care of the year is one unit, of which `assumed.in_scope` lies in the scope and the rest outside
     the catalogues. Without size the rows of a household are counted. Care is dated 1 July, as nothing else is known.
 
-    Raises InputError missing_column, bad_number, missing_value.
+    Rows with missing or impossible values are set aside with their households (`Population.rejects`, see `sifted`);
+    `unreadable` are rows that could not be read before. Missing spending is what `assumed.missing` says.
+
+    Raises InputError missing_column, and no_rows where all rows are set aside.
     """
     frame = frame_of(table)
     if "household_id" not in frame.columns:
@@ -151,9 +181,16 @@ def population_of_survey(table: Table, assumed: Assumed, *, name: str = "survey"
     if not spends:
         raise InputError("missing_column", "the survey has neither inpatient nor outpatient spending; map one of them")
     frame = frame.with_columns(pl.col("household_id").cast(pl.String))
+    if "consumption" not in frame.columns:
+        raise InputError("missing_column", "the survey has no column consumption; map it: consumption=<your column>")
     if "person_id" not in frame.columns:
         frame = frame.with_columns(pl.format("s{}", pl.int_range(1, pl.len() + 1)).alias("person_id"))
-    year = int(frame["year"][0]) if "year" in frame.columns else 2024
+    found = sifted(frame, zero=assumed.missing == "zero", unreadable=unreadable)
+    if not found.frame.height:
+        raise InputError("no_rows", _all_aside(found, name))
+    frame = found.frame
+    said = frame["year"].drop_nulls().to_list() if "year" in frame.columns else []
+    year = int(said[0]) if said else 2024
     people = _people_of_survey(frame, year)
     claims = pl.concat([_units(frame, one, assumed, year) for one in spends]).filter(pl.col("total") > 0)
     spells = None
@@ -162,7 +199,25 @@ def population_of_survey(table: Table, assumed: Assumed, *, name: str = "survey"
             pl.col("person_id").cast(pl.String), pl.col("group").cast(pl.String)
         )
     made = population_of(claims, people, _homes_of_survey(frame), spells, name=name)
-    return replace(made, survey=frame, assumed=assumed)
+    rejects = _joined([found.rejects, made.rejects])
+    return replace(made, survey=frame, assumed=assumed, sifted=found, rejects=rejects)
+
+
+def _joined(parts: Iterable[pl.DataFrame | None]) -> pl.DataFrame | None:
+    there = [one for one in parts if one is not None and one.height]
+    return pl.concat(there, how="diagonal_relaxed") if there else None
+
+
+def _all_aside(found: Sifted, name: str) -> str:
+    if not found.rows_in:
+        return f"{name} has no rows"
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in found.reasons.items())
+    first = found.rejects.filter(pl.col("reason") != "bad_household")["detail"]
+    return (
+        f"all {found.rows_in:,} rows of {name} are set aside ({reasons}), the first because "
+        f"{first[0] if len(first) else found.rejects['detail'][0]}. Mend them; if empty spending means none, say "
+        "--missing-spending zero (missing='zero')"
+    )
 
 
 def _read_folder(folder: Path, year: int | None) -> Population:
@@ -212,6 +267,7 @@ def _side_by_side(parts: Sequence[Population], name: str) -> Population:
         households=pl.concat(homes, how="diagonal_relaxed"),
         spells=pl.concat(spells, how="diagonal_relaxed") if spells else None,
         synthetic=any(one.synthetic for one in parts),
+        rejects=_joined(one.rejects for one in parts),
     )
 
 
@@ -235,12 +291,10 @@ def _people_of_survey(frame: pl.DataFrame, year: int) -> pl.DataFrame:
 
 def _units(frame: pl.DataFrame, care: str, assumed: Assumed, year: int) -> pl.DataFrame:
     """Make one unit of each stay, or of a person's visits of the year, to the fen."""
-    spent = _as_number(frame[care]).fill_null(0.0)
-    if (spent < 0).any():
-        raise InputError("negative_amount", f"column {care} of the survey holds an amount below zero; mend it")
+    spent = frame[care]
     stays = np.ones(frame.height, np.int64)
     if care == "inpatient" and "stays" in frame.columns:
-        stays = np.maximum(_as_number(frame["stays"]).fill_null(1.0).to_numpy().astype(np.int64), 1)
+        stays = np.maximum(frame["stays"].fill_null(1.0).to_numpy().astype(np.int64), 1)
     row = np.repeat(np.arange(frame.height), stays)
     first = np.repeat(np.concatenate([[0], np.cumsum(stays)[:-1]]), stays)
     place = np.arange(len(row)) - first
@@ -270,7 +324,7 @@ def _homes_of_survey(frame: pl.DataFrame) -> pl.DataFrame:
     known = [*HOUSEHOLDS.names[1:], *_NUMBERS, "stratum", "psu", "region", "residence"]
     there = [one for one in known if one in frame.columns]
     homes = frame.group_by("household_id", maintain_order=True).agg(
-        *(pl.col(one).first() for one in there), pl.len().alias("_rows")
+        *(pl.col(one).drop_nulls().first() for one in there), pl.len().alias("_rows")
     )
     if "size" not in there:
         homes = homes.with_columns(pl.col("_rows").alias("size"))

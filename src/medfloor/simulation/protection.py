@@ -64,8 +64,10 @@ def protection(
     a head, and `kakwani` (that index less the Gini index of consumption; below zero the poor bear more of their
     means), of people; `mean_spending` and `mean_paid` a household. `reform_change` is each less that under the first
     law, with the error of paired estimates and a test; `change_per_10000` is the change for each 10,000 yuan that the
-    law makes all payers pay more: for a headcount, how many households (people) more or fewer. It is undefined where a
-    law costs the same, and where it costs less it is what each 10,000 yuan saved costs, with the sign turned.
+    law costs the public more: for a headcount, how many households (people) more or fewer. It is undefined where a
+    law costs the same, and where it costs less it is what each 10,000 yuan saved costs, with the sign turned. The cost
+    is cost_<n> where `homes` has it (`Contributions.public_cost`), and then `change_per_10000_paid` stands beside, for
+    each 10,000 yuan that all payers pay out more; else both are the same, and the cost is what they pay out more.
 
     Raises InputError what `take` raises; UsageError no_such_line, no_such_definition.
     """
@@ -125,7 +127,7 @@ def _households(
     needs: dict[str, str] = {"consumption": "consumption", "size": "size"}
     for definition, _ in definitions:
         needs |= {one: one for one in STANDARDS[definition].needs}
-    sample = take(frame, needs | _amounts(keys), by=by, design=design)
+    sample = take(frame, needs | _amounts(keys, frame), by=by, design=design)
     pieces, rules = [], Rules(WhoRule(), EuropeRule(), SocietalLine.of(2017))
     for place, (definition, threshold) in enumerate(definitions):
         capacity = capacity_of(sample, definition, rules)
@@ -140,7 +142,7 @@ def _people(
 ) -> Result:
     """Measure what is counted by people: poverty after paying, and who bears more of their means."""
     needs: dict[str, str] = {"consumption": "consumption", "size": "size"}
-    sample = take(frame, needs | _amounts(keys), unit="person", by=by, design=design)
+    sample = take(frame, needs | _amounts(keys, frame), unit="person", by=by, design=design)
     gross = sample["consumption"] / sample["size"]
     sample = sample.also(gross=gross, rank=gross)
     fixed = _fixed(line, sample)
@@ -167,8 +169,9 @@ def _fixed(line: LineLike, sample: Sample) -> Asked:
     return replace(asked, rule=None)
 
 
-def _amounts(keys: Sequence[Key]) -> dict[str, str]:
-    return {f"{what}_{place}": f"{what}_{place}" for place in range(len(keys)) for what in ("own", "paid")}
+def _amounts(keys: Sequence[Key], frame: pl.DataFrame) -> dict[str, str]:
+    names = [f"{what}_{place}" for place in range(len(keys)) for what in ("own", "paid", "cost")]
+    return {name: name for name in names if not name.startswith("cost") or name in frame.columns}
 
 
 def _spending(given: Mapping[str, Array], place: int) -> dict[str, Array]:
@@ -236,7 +239,8 @@ def _paired(pieces: Sequence[_Piece], keys: Sequence[Key], *, per_head: bool) ->
             [(piece, piece.estimator(piece.at(columns, place))) for piece in pieces] for place in range(len(keys))
         ]
         shared = columns["size"] if per_head else 1.0
-        dearer = [(columns[f"paid_{place}"] - columns["paid_0"]) / shared for place in range(len(keys))]
+        out = [(columns[f"paid_{place}"] - columns["paid_0"]) / shared for place in range(len(keys))]
+        costs = {place: columns[f"cost_{place}"] / shared for place in range(len(keys)) if f"cost_{place}" in columns}
 
         def bound(weight: Array) -> Iterator[Statistic]:
             base: list[Statistic] = []
@@ -248,7 +252,10 @@ def _paired(pieces: Sequence[_Piece], keys: Sequence[Key], *, per_head: bool) ->
                 if place == 0:
                     base = found
                 else:
-                    yield from _changes(found, base, here, mean(weight, dearer[place]))
+                    prices = {"change_per_10000": mean(weight, costs.get(place, out[place]))}
+                    if place in costs:
+                        prices["change_per_10000_paid"] = mean(weight, out[place])
+                    yield from _changes(found, base, here, prices)
 
         return bound
 
@@ -262,7 +269,10 @@ def _of_piece(piece: _Piece, made: Iterator[Statistic]) -> Iterator[Statistic]:
 
 
 def _changes(
-    found: Sequence[Statistic], base: Sequence[Statistic], here: Mapping[str, object], dearer: Quantity
+    found: Sequence[Statistic],
+    base: Sequence[Statistic],
+    here: Mapping[str, object],
+    prices: Mapping[str, Quantity],
 ) -> Iterator[Statistic]:
     for one, other in zip(found, base, strict=True):
         kind: Kind = "percent" if one.kind == "proportion" else one.kind
@@ -271,14 +281,15 @@ def _changes(
         known = one.known and other.known
         yield Statistic("reform_change", change, kind, labels, known=known, tested=True)
         if one.name not in ("mean_spending", "mean_paid"):
-            per = PER * change / dearer if abs(dearer.value) > 0.005 else Quantity(np.nan)
-            yield Statistic("change_per_10000", per, "index", labels, known=known)
+            for name, dearer in prices.items():
+                per = PER * change / dearer if abs(dearer.value) > 0.005 else Quantity(np.nan)
+                yield Statistic(name, per, "index", labels, known=known)
 
 
 def _ordered(rows: pl.DataFrame, keys: Sequence[Key]) -> pl.DataFrame:
     """Put levels before changes, and the laws in their order."""
     place = {key: number for number, key in enumerate(keys)}
-    views = {"reform_change": 1, "change_per_10000": 2}
+    views = {"reform_change": 1, "change_per_10000": 2, "change_per_10000_paid": 3}
     number = [place[key] for key in rows.select("scenario", "response").rows()]
     view = [views.get(one, 0) for one in rows["statistic"]]
     ordered = rows.with_columns(pl.Series("_view", view), pl.Series("_key", number))

@@ -16,7 +16,7 @@ from medfloor.measures.result import SCHEMA, Result
 _MANY = 1e6
 """Degrees of freedom where a result tells none: the normal distribution, as good as."""
 
-TESTED = ("reform_change", "mean_change", "extra", "transfer")
+TESTED = ("reform_change", "mean_change", "bill_change", "extra", "transfer")
 
 
 def together(runs: Sequence[Sequence[Result]]) -> tuple[Result, pl.DataFrame]:
@@ -38,7 +38,9 @@ def together(runs: Sequence[Sequence[Result]]) -> tuple[Result, pl.DataFrame]:
     values = _stacked([draws[0] for draws in tables], order, keys, "estimate")
     spread = np.stack([_spread(draws, order, keys) for draws in tables])
     within = np.square(sampling).mean(axis=0)
-    drawn = np.square(spread).mean(axis=0)
+    # Draws vary numbers, not people, so those of the populations that have draws speak for all.
+    of_drawn = [row for row, draws in zip(spread, tables, strict=True) if len(draws) > 1]
+    drawn = np.square(of_drawn).mean(axis=0) if of_drawn else np.zeros(order.height)
     many = len(runs) > 1
     between = values.var(axis=0, ddof=1) if many else np.zeros(values.shape[1])
     variance = drawn + (np.where(np.nan_to_num(within) > between, within, between) if many else within)

@@ -65,14 +65,15 @@ def write_cfps(
     english: bool = False,
     capitals: bool = False,
 ) -> MadeFiles:
-    """Write made-up files of CFPS into a folder, with truth.json, rollout_sim.csv and county_crosswalk.csv.
+    """Write made-up files of CFPS into a folder, with their truth, rollout_sim.csv and county_crosswalk.csv.
 
     The panel is always made for all waves; `waves` chooses which are written. `scale` is the size against 14,797
     households in 2010, at most 3. `english` puts an e before the names of files, `capitals` writes columns in capitals,
     as some releases do. The same seed gives the same values (a .dta file also holds the time of its writing).
 
     truth.json holds the effects on the treated, how often each code for missing was written into each column, rows of
-    each file, and how households go on and split. Nothing here estimates anything about China.
+    each file, and how households go on and split; truth_households.csv what each household has in both worlds. Nothing
+    here estimates anything about China.
 
     Raises UsageError bad_seed, bad_scale, no_such_wave; OutputError cannot_write.
     """
@@ -321,6 +322,7 @@ def _write_beside(place: Path, truth: dict[str, Any], world: World) -> None:
     try:
         (place / "truth.json").write_text(json.dumps(truth, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         rollout.write_csv(place / "rollout_sim.csv")
+        _both_worlds(world, truth["waves"]).write_csv(place / "truth_households.csv")
         counties.select("county", "province", "city").write_csv(place / "county_crosswalk.csv")
     except OSError as error:
         raise OutputError(
@@ -329,6 +331,27 @@ def _write_beside(place: Path, truth: dict[str, Any], world: World) -> None:
 
 
 # Truth
+
+
+def _both_worlds(world: World, waves: Sequence[int]) -> pl.DataFrame:
+    """Give what each household has, and would have without the policy (`_0`): any effect on the treated is known.
+
+    `unhealthy` is the share of its members of 16 and older whose health is the worst.
+    """
+    frames = []
+    for wave in sorted(waves):
+        adults = world.people[wave].filter(pl.col("age") >= 16)
+        members = adults.group_by("household").agg(pl.col("unhealthy", "unhealthy_0").mean())
+        told = ("income_per_head", "oop", "consumption", "food")
+        frames.append(
+            world.households[wave]
+            .join(members, left_on="number", right_on="household", how="left", maintain_order="left")
+            .select(
+                pl.lit(wave).alias("wave"), pl.col("number").alias("household_id"), "start", "treated",
+                *(f"{name}{mark}" for name in (*told, "unhealthy") for mark in ("", "_0")),
+            )
+        )  # fmt: skip
+    return pl.concat(frames)
 
 
 def _codes_in(frame: pl.DataFrame, layout: Layout) -> dict[str, dict[str, int]]:
