@@ -11,7 +11,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from timing import machine
 
-NAMES = ("start", "single", "peers", "annual", "kernel", "files", "measures", "synthesise", "simulate", "optimise")
+NAMES = (
+    "start",
+    "single",
+    "peers",
+    "annual",
+    "kernel",
+    "files",
+    "measures",
+    "synthesise",
+    "simulate",
+    "optimise",
+    "evaluate",
+    "fund",
+)
 
 
 def main() -> None:

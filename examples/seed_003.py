@@ -44,6 +44,7 @@ def cases() -> pl.DataFrame:
                     "pay_critical_illness": round(total * paid * (1 - basic) * critical, 2),
                     "pay_assistance": round(total * paid * (1 - basic) * (1 - critical), 2),
                     "income": round(total / ratio, 2),
+                    "synthetic": True,
                 }
             )
     return pl.DataFrame(rows)

@@ -78,6 +78,7 @@ def households() -> pl.DataFrame:
                     "oop": round(spent[place], 2),
                     "income": income(own, parts[place] if place < len(parts) else 0.0, draw),
                     **living(spent[place], place in worst, draw),
+                    "synthetic": True,
                 }
             )
     return pl.DataFrame(rows, infer_schema_length=None)

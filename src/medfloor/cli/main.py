@@ -31,9 +31,12 @@ SUBJECTS: dict[str, str] = {
     "survey": "Read CFPS, CHARLS or any survey to panels of households and people.",
     "synthesise": "Make up a county that meets published figures.",
     "measure": "Measure financial protection and equity, with survey errors.",
+    "evaluate": "Say whether a policy worked, on a panel of households or people.",
+    "study": "Run studies as programs: from survey files to the tables of a paper.",
     "simulate": "Say what reforms change, for whom, and what they cost.",
     "optimise": "Find the best package that a budget can buy.",
     "household": "Follow one family through all tiers, before and after a reform.",
+    "fund": "Say whether the fund lasts, who shares its risk, what must be looked at.",
 }
 """Subcommand -> its short help. The command itself is `command` in medfloor/cli/<name>.py."""
 

@@ -44,11 +44,21 @@ class Drawing:
 
 def dressed(drawing: Drawing, result: Result, lang: str) -> Any:
     """Put title and definition above a drawing, remarks, weights and errors below, and set everything in our face."""
+    return set_in_words(
+        drawing.chart,
+        title_of(result, lang, drawing.statistic),
+        above=[*drawing.fixed, *definition_of(result, lang)],
+        below=[*drawing.remarks, *notes_of(result, lang)],
+        told=definition_of(result, lang),
+    )
+
+
+def set_in_words(chart: Any, name: str, *, above: list[str], below: list[str], told: list[str]) -> Any:
+    """Put a title and sentences above a chart and sentences below it; `told` is for who cannot see it."""
     import altair as alt
 
-    name = title_of(result, lang, drawing.statistic)
-    above = [line for text in (*drawing.fixed, *definition_of(result, lang)) for line in wrapped(text, 12.5, TEXT)]
-    below = [line for text in (*drawing.remarks, *notes_of(result, lang)) for line in wrapped(text, 11.5, TEXT)]
+    above = [line for text in above for line in wrapped(text, 12.5, TEXT)]
+    below = [line for text in below for line in wrapped(text, 11.5, TEXT)]
     title = alt.TitleParams(
         wrapped(name, 17 * BOLD, TEXT), subtitle=above, anchor="start", fontSize=17, subtitleFontSize=12.5, offset=14
     )
@@ -57,11 +67,11 @@ def dressed(drawing: Drawing, result: Result, lang: str) -> Any:
     )
     families = ", ".join(FAMILIES)
     # Independent scales keep the legend with the drawing; shared ones would lift it above the title.
-    framed = alt.vconcat(drawing.chart, title=title).resolve_scale(color="independent", strokeDash="independent")
+    framed = alt.vconcat(chart, title=title).resolve_scale(color="independent", strokeDash="independent")
     return (
         alt.vconcat(framed, title=notes)
         .resolve_scale(color="independent", strokeDash="independent")
-        .properties(description=" ".join([name, *definition_of(result, lang)]), background="white", padding=8)
+        .properties(description=" ".join([name, *told]), background="white", padding=8)
         .configure(font=families)
         .configure_title(subtitleColor="#333333", lineHeight=21, subtitleLineHeight=17, subtitlePadding=6)
         .configure_view(stroke=None)

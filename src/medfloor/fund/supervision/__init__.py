@@ -1,0 +1,19 @@
+"""Look claims over by rules: leads with evidence for a person to follow, never verdicts."""
+
+from medfloor.fund.supervision.leads import Leads
+from medfloor.fund.supervision.planted import Judged, Planted, judge, plant
+from medfloor.fund.supervision.rules import Rule, Rules, read_rules, shipped_rules
+from medfloor.fund.supervision.supervise import supervise
+
+__all__ = [
+    "Judged",
+    "Leads",
+    "Planted",
+    "Rule",
+    "Rules",
+    "judge",
+    "plant",
+    "read_rules",
+    "shipped_rules",
+    "supervise",
+]
