@@ -268,7 +268,7 @@ def test_every_mediation_says_that_it_needs_sequential_ignorability(approach: st
         ({"city": pl.int_range(pl.len()) % 7}, {"cluster": "city"}, "units_between_clusters"),
         ({}, {"mediator": "iil"}, "unknown_column"),
     ],
-    ids=str,
+    ids=lambda one: one if isinstance(one, str) else None,
 )
 def test_what_cannot_be_mediated_is_refused_in_our_words(
     change: dict[str, pl.Expr], asked: dict[str, object], code: str
