@@ -218,3 +218,22 @@ def test_words_hold_for_any_order_and_either_side() -> None:
     assert "below it" not in said
     # The table of jumps elsewhere must not read as if there were no jump at the line.
     assert "没有界线处的跳跃" not in found.text("zh")
+
+
+@pytest.mark.parametrize(
+    ("change", "asked", "code"),
+    [
+        ({"income": pl.col("income") * 1e60}, {}, "extreme_numbers"),
+        ({"income": (pl.col("income") - 6000) * 1e-60}, {"cutoff": 0.0}, "extreme_numbers"),
+        ({}, {"cutoff": 1e200}, "extreme_numbers"),
+        ({}, {"bandwidth": 1e-320}, "bad_bandwidth"),
+        ({}, {"bandwidth": -1.0}, "bad_bandwidth"),
+        ({"village": pl.lit(1)}, {"cluster": "village"}, "one_cluster"),
+    ],
+)
+def test_what_no_curve_can_be_fitted_to_is_refused_and_not_a_bug(
+    change: dict[str, pl.Expr], asked: dict[str, object], code: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        discontinuity(made_up(200).with_columns(**change), **{**ASKED, **asked})  # type: ignore[arg-type]
+    assert caught.value.code == code

@@ -129,3 +129,11 @@ def test_without_anybody_never_treated_the_ends_must_be_pooled() -> None:
     with pytest.raises(UsageError, match="window"):
         event_study(panel, **CITY, honest=False)
     assert event_study(panel, **CITY, honest=False, window=(-3, 1)).rows.height > 3
+
+
+@pytest.mark.parametrize("estimator", ["event_study", "sun_abraham"])
+def test_weights_that_leave_no_wave_under_the_policy_are_refused(estimator: Any) -> None:
+    panel = made().with_columns(w=1.0 - pl.col("covered"))
+    with pytest.raises(UsageError) as refused:
+        event_study(panel, **CITY, weight="w", estimator=estimator, honest=False)
+    assert refused.value.code == "not_estimable"

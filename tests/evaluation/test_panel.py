@@ -54,6 +54,9 @@ def test_a_dose_has_switchers_and_no_cohorts() -> None:
     assert "cohort" not in found.frame.columns
     assert found.counts["switch_on"] == 1
     assert "always" not in found.counts
+    assert "rises and falls" in found.text("en") and "begins" not in found.text("en")
+    assert "有升有降" in found.text("zh") and "政策开始" not in found.text("zh")
+    assert [one.key for one in found.warnings] == ["panel.goes_down"]
 
 
 @settings(max_examples=15)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -380,3 +381,16 @@ def test_a_wrong_word_about_a_reform_is_refused(tmp_path: Path) -> None:
     file.write_text("reform: {sead: '004'}\n", encoding="utf-8")
     with pytest.raises(PolicyError, match="reform/sead"):
         read_about(file)
+
+
+@pytest.mark.parametrize(("p", "turns"), [(0.001, True), (0.6, False)])
+def test_only_a_clear_change_of_sign_is_called_the_opposite(simulation, p: float, turns: bool) -> None:  # type: ignore[no-untyped-def]
+    response = pl.col("response")
+    rows = simulation.protection.rows.with_columns(
+        pl.when(response == "stated").then(0.01).otherwise(-0.01).alias("estimate"),
+        pl.when(response == "stated").then(p).otherwise(0.001).alias("p"),
+    )
+    found = flags_of(replace(simulation.protection, rows=rows))
+    assert found
+    assert {one.turns for one in found} == {turns}
+    assert all(("the opposite" in one.text("en")) is turns for one in found)

@@ -27,6 +27,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Engine = Literal["plain", "rdrobust"]
 _FEW_ROWS = 30
 """Fewer rows than this on a side of the line, within the bandwidth, say little."""
+_FARTHEST = 1e20
+"""A row farther from the line than this, or all nearer than its inverse, cannot be meant."""
 _WEAK = 10.0
 """Below this F of the jump in treatment, the ratio of jumps cannot be trusted (Staiger and Stock 1997)."""
 
@@ -96,7 +98,7 @@ def discontinuity(
     `curves["line"]` (side, x, y, low, high) the fitted polynomials. Rows that lack a column are left out and counted.
 
     Raises UsageError: what `take` raises, bad_choice, bad_sign, bad_cutoff, bad_bandwidth, bad_order, bad_donut,
-    bad_errors, not_binary, no_rdrobust, not_estimable; InputError one_side, no_bandwidth.
+    bad_errors, not_binary, no_rdrobust, not_estimable, extreme_numbers, one_cluster; InputError one_side, no_bandwidth.
 
     Source: Hahn, Todd and van der Klaauw (2001, Econometrica 69, 201-209); Imbens and Lemieux (2008, Journal of
     Econometrics 142, 615-635).
@@ -114,6 +116,7 @@ def discontinuity(
     sample = take(table, numbers=numbers, labels=labels, covariates=covariates, weight=weight)
     if treatment and not sample.frame["d"].is_in([0.0, 1.0]).all():
         raise UsageError("not_binary", f"{treatment!r} is not 0 or 1 in all rows; say who has the status in fact")
+    _refuse_extreme(sample, line, bandwidth)
     design = Design(weight="w" if weight else None, psu="cluster" if cluster else None, level=level)
     given: float | str | None = bandwidth
     found: Robust | None = None
@@ -147,6 +150,26 @@ def _check(engine: str, errors: str | None, order: int, bias_bandwidth: float | 
         raise UsageError("bad_errors", f"there are no errors {errors!r}; use nn, hc0, hc1, hc2 or hc3")
     if engine == "rdrobust" and order == 0:
         raise UsageError("bad_order", "rdrobust corrects lines and curves, not means; use order 1 to 3")
+
+
+def _refuse_extreme(sample: Sample, line: Line, bandwidth: float | str | None) -> None:
+    """Refuse distances whose powers a double cannot hold, a bandwidth that is none beside them, and one cluster."""
+    farthest = float(np.abs(sample.frame["s"].to_numpy() - line.value).max())
+    if farthest and not 1 / _FARTHEST < farthest < _FARTHEST:
+        raise UsageError(
+            "extreme_numbers",
+            f"{sample.names['s']!r} lies up to {farthest:.0e} from the line {line.value:g}, too far or too near to fit "
+            "curves; give it in another unit, or mend the column or the cutoff",
+        )
+    if isinstance(bandwidth, (int, float)) and 0 < bandwidth < farthest / _FARTHEST:
+        raise UsageError(
+            "bad_bandwidth", f"bandwidth {bandwidth:g} is nothing beside {sample.names['s']!r}; give it in its unit"
+        )
+    if "cluster" in sample.frame.columns and sample.frame["cluster"].n_unique() < 2:
+        raise UsageError(
+            "one_cluster",
+            f"{sample.names['cluster']!r} has one value in all rows; errors need many, so name another cluster",
+        )
 
 
 def _rule(asked: float | str | None) -> float | Any:

@@ -123,6 +123,11 @@ class _Path:
 
     def after_mean(self) -> tuple[float, float]:
         chosen = np.array([float(at >= 0) for at in self.at])
+        if not chosen.any():
+            raise UsageError(
+                "not_estimable",
+                "no wave under the policy is left among these rows; check the weights and the window, or name a start",
+            )
         chosen /= chosen.sum()
         return float(chosen @ self.beta), float(np.sqrt(chosen @ self.vcov @ chosen))
 

@@ -56,7 +56,11 @@ class Panel:
         """Tell it on a terminal."""
         title = "panel.title_treatment" if self.treatment else "panel.title"
         lines = [say(title, lang, unit=self.unit, time=self.time, treatment=self.treatment), ""]
-        counts = [[say(f"panel_count.{name}", lang), f"{count:,}"] for name, count in self.counts.items()]
+        dose = "_dose" if self.treatment and "never" not in self.counts else ""
+        counts = [
+            [say(f"panel_count.{name}{dose if name.startswith('switch_') else ''}", lang), f"{count:,}"]
+            for name, count in self.counts.items()
+        ]
         lines += in_columns(counts, right=[1])
         for name, table in (("waves", self.waves), ("cohorts", self.cohorts), ("patterns", self.patterns)):
             if table.height:
@@ -244,7 +248,11 @@ def _warnings(counts: dict[str, int], treatment: str | None) -> tuple[Phrase, ..
     if treatment:
         off = counts["switch_off"] + counts["switch_both"]
         if off:
-            phrases.append(Phrase.of("panel.goes_off", treatment=treatment, units=f"{off:,}"))
+            phrases.append(
+                Phrase.of(
+                    "panel.goes_off" if "never" in counts else "panel.goes_down", treatment=treatment, units=f"{off:,}"
+                )
+            )
         switchers = off + counts["switch_on"]
         if switchers < 0.1 * counts["units"]:
             phrases.append(
