@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import click
 
 from medfloor import __version__
+from medfloor.cli.groups import LazyGroup
 from medfloor.errors import MedfloorError
 
 SUBJECTS: dict[str, str] = {
@@ -46,36 +46,8 @@ EXIT_INTERRUPTED = 130
 EXIT_READER_GONE = 141
 
 
-class Program(click.Group):
-    """Be a group whose commands are imported when they are used, and whose errors are said in one line."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the subjects in the order in which a newcomer meets them."""
-        return list(SUBJECTS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of a subject, and give its command."""
-        if cmd_name not in SUBJECTS:
-            return None
-        command: click.Command = importlib.import_module(f"medfloor.cli.{cmd_name}").command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, and name the nearest one for a mistyped name without importing all of them."""
-        if args and args[0] not in SUBJECTS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], SUBJECTS, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SUBJECTS)}."
-            ctx.fail(f"no such command {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands from their short helps, importing none."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(SUBJECTS.items()))
+class Program(LazyGroup):
+    """Be the group of all commands, whose errors are said in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out the command; a reader that goes away (`| head`) ends it quietly."""
@@ -99,7 +71,12 @@ class Program(click.Group):
         sys.exit(result if isinstance(result, int) else 0)
 
 
-@click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=Program,
+    helps=SUBJECTS,
+    package="medfloor.cli",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="medfloor")
 def program() -> None:
     """Settle medical claims under real law, and say where each yuan comes from.

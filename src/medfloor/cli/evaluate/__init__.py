@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from medfloor.cli.groups import LazyGroup
 
 METHODS: dict[str, str] = {
     "panel": "Look a panel over: waves, singletons, switchers, balance.",
@@ -26,41 +26,13 @@ METHODS: dict[str, str] = {
 """Method -> its short help. The command is `command` in the module of that name (- becomes _)."""
 
 
-class Methods(click.Group):
-    """Be a group whose methods are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the methods."""
-        return list(METHODS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of a method; fixed_effects is fixed-effects too."""
-        name = cmd_name.replace("_", "-")
-        if name not in METHODS:
-            return None
-        module = importlib.import_module(f"medfloor.cli.evaluate.{name.replace('-', '_')}")
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the method, and name the nearest one for a mistyped name."""
-        if args and args[0].replace("_", "-") not in METHODS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], METHODS, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(METHODS)}."
-            ctx.fail(f"no such method {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of methods from their short helps, importing none."""
-        with formatter.section("Methods"):
-            formatter.write_dl(list(METHODS.items()))
-
-
-@click.command(cls=Methods, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup,
+    helps=METHODS,
+    package="medfloor.cli.evaluate",
+    noun="method",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def command() -> None:
     """Say whether a policy worked, on a panel of households or people.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from medfloor.cli.groups import LazyGroup
 
 MEASURES: dict[str, str] = {
     "catastrophic": "Count catastrophic health spending, under five definitions.",
@@ -24,41 +24,13 @@ MEASURES: dict[str, str] = {
 """Measure -> its short help. The command is `command` in the module of that name (- becomes _)."""
 
 
-class Measures(click.Group):
-    """Be a group whose measures are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the measures."""
-        return list(MEASURES)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of a measure; by_tier is by-tier too."""
-        name = cmd_name.replace("_", "-")
-        if name not in MEASURES:
-            return None
-        module = importlib.import_module(f"medfloor.cli.measure.{name.replace('-', '_')}")
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the measure, and name the nearest one for a mistyped name."""
-        if args and args[0].replace("_", "-") not in MEASURES and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], MEASURES, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(MEASURES)}."
-            ctx.fail(f"no such measure {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of measures from their short helps, importing none."""
-        with formatter.section("Measures"):
-            formatter.write_dl(list(MEASURES.items()))
-
-
-@click.command(cls=Measures, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup,
+    helps=MEASURES,
+    package="medfloor.cli.measure",
+    noun="measure",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def command() -> None:
     """Measure financial protection and equity, with survey errors.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from medfloor.cli.groups import LazyGroup
 
 SURVEYS: dict[str, str] = {
     "cfps": "Read the China Family Panel Studies from a folder with its files.",
@@ -15,28 +15,13 @@ SURVEYS: dict[str, str] = {
 """Command -> its short help. The command is `command` in the module of that name (map: mapped)."""
 
 
-class Surveys(click.Group):
-    """Be a group whose commands are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the commands."""
-        return list(SURVEYS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of a command."""
-        if cmd_name not in SURVEYS:
-            return None
-        module = importlib.import_module(f"medfloor.cli.survey.{'mapped' if cmd_name == 'map' else cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands from their short helps, importing none."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(SURVEYS.items()))
-
-
-@click.command(cls=Surveys, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup,
+    helps=SURVEYS,
+    package="medfloor.cli.survey",
+    modules={"map": "mapped"},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def command() -> None:
     """Read CFPS, CHARLS or any survey to panels of households and people, with a report of what was found.
 
