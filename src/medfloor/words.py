@@ -76,6 +76,23 @@ class Phrase:
         return say(self.key, lang, **said)
 
 
+class Chain(Phrase):
+    """Be words and phrases one after another, with the same text between each two.
+
+    >>> Chain.of(" + ", "age", Phrase.of("fit.effect_of", name="year")).say("zh")
+    'age + 效应(year)'
+    """
+
+    @classmethod
+    def of(cls, key: str, /, *parts: object, **values: object) -> Chain:
+        """Make a chain of what stands between (`key`) and its parts."""
+        return cls(key, (*((str(place), part) for place, part in enumerate(parts)), *values.items()))
+
+    def say(self, lang: str) -> str:
+        """Say the parts in a language."""
+        return self.key.join(part.say(lang) if isinstance(part, Phrase) else str(part) for _, part in self.values)
+
+
 @functools.cache
 def catalogue(lang: str) -> dict[str, str]:
     """Read the catalogue of a language, once: key -> sentence with placeholders.

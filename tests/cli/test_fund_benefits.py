@@ -124,3 +124,45 @@ def test_what_cannot_be_priced_is_one_line_of_error(wrong: str) -> None:
 def test_parameters_are_listed_with_their_trust_in_both_languages() -> None:
     assert "seed document" in call("fund price --parameters").output
     assert "假设" in call("fund price --parameters --lang zh").output
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "told"),
+    [
+        ("fund adjust --seed -1", "bad_seed", "from 0"),
+        ("fund price --seed -1", "bad_seed", "from 0"),
+        ("fund adjust --start ratio=101", "bad_step_table", "give at most 80"),
+        ("fund adjust --start diseases=2.5", "bad_step_table", "whole number"),
+        ("fund adjust --start ratio", "bad_parameter", "write ratio=75"),
+        ("fund adjust --policy cn/beijing", "needs_population", "--population DIR"),
+        ("fund adjust --place x.toml --population y", "needs_no_population", "not both"),
+        ("fund adjust --population nowhere", "no_population", "synthesise"),
+    ],
+)
+def test_a_refusal_names_the_next_step(asked: str, code: str, told: str) -> None:
+    done = call(asked)
+    assert (done.exit_code, f"[{code}]" in done.output, told in done.output) == (2, True, True), done.output
+
+
+@pytest.mark.parametrize("name", ["county", "national"])
+def test_a_population_is_adjusted_from_where_it_stands(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    call(f"synthesise --people 2000 --seed 1 --unsettled --out {folder}")
+    out = tmp_path / "out"
+    done = call(f"{QUICK} --population {folder} --start ratio=75 --start diseases=8 --set reserve.start=2 --out {out}")
+    assert done.exit_code in (0, 1), done.output
+    assert "The place has no series of its own" in done.output
+    decided = json.loads((out / "decision.json").read_text(encoding="utf-8"))["proposal"]
+    assert (decided["seen"]["months"], decided["seen"]["margin"], decided["row"]) == (2.0, None, "alarm")
+    assert (decided["before"], decided["after"]["diseases"]) == ({"ratio": 75, "deductible": 50, "diseases": 8}, 6)
+    assert len(decided["listed"]["diseases"]["after"]) == 6
+    lists = pl.read_csv(out / "lists.csv")
+    assert lists.filter(pl.col("year") == lists["year"].min())["covered"].to_list() == [1.0] * 6 + [0.0] * 8
+
+
+def test_chinese_steps_name_benefits_units_and_law_in_chinese() -> None:
+    said = call(f"{QUICK} --lang zh").output
+    for wrong in (" yuan", " count", " percent", "waiting_months", "the place's list"):
+        assert wrong not in said
+    for right in ("高血压", "门诊慢特病病种数", "1000 元", "大病保险年度封顶线"):
+        assert right in said

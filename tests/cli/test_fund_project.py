@@ -46,7 +46,11 @@ def test_a_folder_gets_the_page_the_tables_and_the_figures(tmp_path: Path) -> No
                  "parameters.csv", "backtest.csv", "tornado.csv", "fan.svg", "tornado.svg", "backtest.svg"):  # fmt: skip
         assert (out / name).stat().st_size > 100, name
     plain = json.loads((out / "projection.json").read_text(encoding="utf-8"))
-    assert set(plain) == {"outlook", "backtest", "tornado"}
+    others = ("critical_illness", "assistance", "commercial")
+    assert set(plain) == {"outlook", "backtest", "tornado", *(f"tornado_{fund}" for fund in others)}
+    for fund in others:
+        assert (out / f"fan_{fund}.svg").stat().st_size > 100
+        assert (out / f"tornado_{fund}.svg").stat().st_size > 100
     assert all(one["trust"] and one["source"] for one in plain["outlook"]["parameters"])
     assert "居民基本医保基金" in (out / "page.md").read_text(encoding="utf-8")
     assert "假设" in (out / "page.html").read_text(encoding="utf-8")
@@ -101,6 +105,8 @@ def test_the_parameters_are_listed_with_trust() -> None:
         ("--population nothing", "no_population"),
         ("--population nothing --backtest", "needs_no_population"),
         ("--out page.docx", "unknown_format"),
+        ("--cells cells.xlsx", "unknown_format"),
+        ("--seed -1", "bad_seed"),
         ("--people nothing.csv", "file_not_found"),
     ],
 )
@@ -108,6 +114,55 @@ def test_misuse_ends_with_two_and_says_what_to_do(asked: str, code: str) -> None
     done = call(f"fund project {asked}")
     assert done.exit_code == 2, done.output
     assert f"error [{code}]" in done.output
+
+
+def test_cells_are_written_by_age_sex_residence_and_status(tmp_path: Path) -> None:
+    file = tmp_path / "cells.csv"
+    assert call(f"{QUICK} --cells {file}").exit_code == 0
+    frame = pl.read_csv(file)
+    assert set(frame["year"].unique()) == {2025, 2030}
+    assert {"age", "sex", "residence", "status", "use", "cost", "ratio_basic", "pay_assistance"} <= set(frame.columns)
+
+
+def test_other_funds_are_shown_when_they_are_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "fan.svg"
+    done = call(f"fund project --paths 50 --years 3 --fund commercial --fund assistance --out {file}")
+    assert done.exit_code == 0, done.output
+    assert "Commercial product, on the trend" in done.output
+    assert "What the months of payment of the medical assistance at the end of 2028" in done.output
+    assert "Basic fund, on the trend" not in done.output
+    assert "commercial product" in file.read_text(encoding="utf-8")
+
+
+def test_the_output_says_how_the_commercial_fund_was_priced_and_the_price_says_the_same() -> None:
+    done = call(f"{QUICK} --set commercial.poor_paid=100")
+    said = next(line for line in done.output.splitlines() if "`medfloor fund price" in line)
+    command = said.split("`")[3].removeprefix("medfloor ")
+    priced = call(f"{command} --draws 10")
+    ratio = next(line.split()[-1] for line in priced.output.splitlines() if line.startswith("loss ratio  "))
+    assert f"{ratio} of the premium is paid out" in said
+
+
+def test_a_populations_commercial_fund_is_priced_for_it(folder: Path) -> None:
+    done = call(f"{QUICK} --population {folder}")
+    said = next(line for line in done.output.splitlines() if "priced for what the members of this population" in line)
+    priced = call(f"{said.split('`')[3].removeprefix('medfloor ')} --draws 10 --population {folder}")
+    ratio = next(line.split()[-1] for line in priced.output.splitlines() if line.startswith("loss ratio  "))
+    assert f"{ratio} of the premium is paid out" in said
+
+
+def test_help_of_the_fund_loads_no_numerics() -> None:
+    import subprocess
+    import sys
+
+    for asked in ("fund --help", "fund project --help"):
+        code = (
+            "import sys\nfrom medfloor.cli.main import program\n"
+            f"try:\n    program({shlex.split(asked)!r})\nexcept SystemExit:\n    pass\n"
+            "print([one for one in ('scipy', 'numpy', 'polars') if one in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_population_without_a_policy_asks_for_one(folder: Path, tmp_path: Path) -> None:

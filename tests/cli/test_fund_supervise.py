@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def test_leads_and_refused_rows_are_exit_1(tmp_path: Path) -> None:
         ("{claims} --memory 0", "bad_memory"),
         ("{claims} --out {claims}", "would_replace_input"),
         ("{claims} --items {claims}", "needs_catalogue"),
+        ("{claims} --people {claims}", "wrong_table"),
     ],
 )
 def test_misuse_is_exit_2_and_named(asked: str, said: str, tmp_path: Path) -> None:
@@ -115,4 +117,7 @@ def test_the_rules_are_listed_with_source_and_trust(lang: str) -> None:
     done = call(f"fund supervise --list --lang {lang}")
     assert done.exit_code == 0
     assert "分解住院" in done.output
-    assert "[assumption: chosen here]" in done.output
+    assert {"en": "[assumption: chosen here]", "zh": "［假设：本软件自定］"}[lang] in done.output
+    if lang == "zh":
+        # Names of rules and parameters, ICD and places of reading aside, no run of English words is left.
+        assert not re.search(r"[a-z]+ [a-z]+ [a-z]+", done.output)

@@ -321,3 +321,42 @@ def test_a_seed_below_zero_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         mediate(people, outcome="y", treatment="t", mediator="m", draws=20, seed=-5)
     assert caught.value.code == "bad_seed"
+
+
+# Perfect prediction
+
+
+def _made() -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    treat = rng.integers(0, 2, 300)
+    mediator = rng.normal(size=300) + treat
+    return pl.DataFrame(
+        {"treat": treat, "mediator": mediator, "told": (mediator > 0.5).astype(int), "free": rng.integers(0, 2, 300)}
+    )
+
+
+@pytest.mark.parametrize("approach", ["quasi_bayes", "bootstrap"])
+def test_an_equation_that_is_told_without_fail_is_named_with_the_next_step(approach: str) -> None:
+    with pytest.raises(UsageError, match=r"outcome 'told'.*perfect prediction.*--outcome-model linear") as caught:
+        mediate(_made(), outcome="told", treatment="treat", mediator="mediator", approach=approach,
+                outcome_model="probit", draws=20)  # type: ignore[arg-type]  # fmt: skip
+    assert caught.value.code == "separated"
+    with pytest.raises(UsageError, match=r"mediator 'told'.*--mediator-model linear"):
+        mediate(_made(), outcome="free", treatment="mediator", mediator="told", approach=approach,
+                mediator_model="logit", outcome_model="logit", draws=20)  # type: ignore[arg-type]  # fmt: skip
+
+
+def test_an_outcome_that_leaves_nothing_over_is_refused() -> None:
+    table = _made().with_columns((2.0 * pl.col("told") - pl.col("treat")).alias("sum"))
+    with pytest.raises(UsageError, match="'sum' is told without fail by 'treat', 'told'"):
+        mediate(table, outcome="sum", treatment="treat", mediator="told")
+
+
+def test_effects_held_fixed_are_said_in_both_languages() -> None:
+    table = pl.concat([_made().with_columns(home=pl.int_range(300), wave=pl.lit(wave)) for wave in (1, 2)])
+    table = table.with_columns(noise=(pl.int_range(600) * 7919 % 101) / 101.0, dose=pl.int_range(600) * 31 % 97)
+    table = table.with_columns(late=(pl.int_range(600) * 613 % 89) / 89.0)
+    found = mediate(table, outcome="noise", treatment="dose", mediator="late", unit="home", time="wave", draws=0)
+    assert "+ effect(home) + effect(wave)" in found.equation.say("en")
+    assert "+ 效应(home) + 效应(wave)" in found.equation.say("zh")
+    assert "effect(" not in found.equation.say("zh")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 import statistics
 
 import numpy as np
@@ -15,10 +16,10 @@ from hypothesis import strategies as st
 
 from medfloor.errors import InputError
 from medfloor.fund import adjust, decide, national, read_steps, shipped_series, shipped_steps, sign
-from medfloor.fund.adjustment import controls
+from medfloor.fund.adjustment import _Loop, controls
 from medfloor.fund.floors import law_number, moving_benefits
-from medfloor.fund.projection import draw, one_year, prepare
-from medfloor.fund.steps import _FILE, Seen, State, begin, step
+from medfloor.fund.projection import draw, one_year, prepare, project
+from medfloor.fund.steps import _FILE, SIZES, Seen, State, begin, step
 
 TEXT = _FILE.read_text(encoding="utf-8")
 TABLE = shipped_steps()
@@ -88,9 +89,11 @@ def test_down_is_fast_and_up_is_slow() -> None:
     good, bad = (12.0, 5.0, 0.5), (2.0, -9.0, -1.0)
     first, second = walked([good, good])[1:]
     assert (first.values == begin(TABLE, 1).values).all()
-    assert second.values[2, 0] == 1
+    assert second.values[2, 0] == 11
     cut = walked([bad])[-1]
-    assert cut.values[0, 0] == 72.4 - 1.5
+    assert (cut.values[0, 0], cut.values[2, 0]) == (72.4, 8)
+    short = TABLE.with_start({"diseases": 5.0})
+    assert step(short, begin(short, 1), seen(bad)).after.values[0, 0] == 72.4 - 1.5
     # One bad year starts the waiting anew.
     assert walked([good, bad, good])[-1].waited[0] == 1
 
@@ -101,27 +104,30 @@ def test_unknown_margin_and_trend_hold_for_no_condition() -> None:
 
 
 def test_what_the_poor_keep_is_paid_to_them_alone() -> None:
-    state = dataclasses.replace(begin(TABLE, 1), values=np.array([[70.0], [50.0], [0.0]]),
-                                poor=np.array([[74.0], [45.0], [2.0]]))  # fmt: skip
+    state = dataclasses.replace(begin(TABLE, 1), values=np.array([[70.0], [50.0], [8.0]]),
+                                poor=np.array([[74.0], [45.0], [12.0]]))  # fmt: skip
     asked = controls(TABLE, state)
     extra = TABLE.benefits[2].effect / 100
     assert asked.ratio == pytest.approx(70 / 72.4)
+    assert asked.extra == pytest.approx(-2 * extra)
     assert asked.ratio_assisted + asked.extra == pytest.approx(74 / 72.4 + 2 * extra)
     assert asked.critical == pytest.approx(1.0)
     assert asked.critical_assisted == pytest.approx((45 / 50) ** -1.35)
 
 
-def test_cuts_cost_the_poor_nothing_in_the_projection() -> None:
+@pytest.mark.parametrize(("diseases", "cut_by"), [(5.0, 1.5 / 72.4), (10.0, 2 * 0.2 / 100)], ids=["ratio", "list"])
+def test_cuts_cost_the_poor_nothing_in_the_projection(diseases: float, cut_by: float) -> None:
+    table = TABLE.with_start({"diseases": diseases})
     setting = prepare(national(), 1)
     drivers = draw(setting, 5, np.random.default_rng(1))
     reserve = np.repeat(setting.basis.reserve[:, None], 5, axis=1)
-    state = step(TABLE, begin(TABLE, 5), Seen(np.full(5, 2.0), np.full(5, -9.0), np.full(5, -1.0))).after
-    plain, cut = (one_year(setting, drivers, 0, reserve, asked) for asked in (None, controls(TABLE, state)))
+    state = step(table, begin(table, 5), Seen(np.full(5, 2.0), np.full(5, -9.0), np.full(5, -1.0))).after
+    plain, cut = (one_year(setting, drivers, 0, reserve, asked) for asked in (None, controls(table, state)))
     poor = setting.expected[1, 0, :, 1] @ (setting.trend[1][:, None] * drivers.care[:, 0]) * drivers.members[0]
     saved = plain.of("benefits", "basic") - cut.of("benefits", "basic")
     ordinary = plain.of("benefits", "basic") / setting.paid[1] - poor
     # Sums of a few thousand doubles.
-    assert saved == pytest.approx(setting.paid[1] * ordinary * 1.5 / 72.4, rel=1e-9)
+    assert saved == pytest.approx(setting.paid[1] * ordinary * cut_by, rel=1e-9)
 
 
 # Floors and law
@@ -157,6 +163,16 @@ def test_floors_are_the_numbers_of_the_policy_library_with_their_words() -> None
         ("line = 6", "line = [", "bad_step_table"),
         ("line = 6\n", "", "bad_step_table"),
         ('moves = "extra"', 'moves = "critical"', "bad_step_table"),
+        ("bound = 14", "bound = 15", "bad_step_table"),
+        ("bound = 14", "bound = 13.5", "bad_step_table"),
+        ("start = 10", "start = 9.5", "bad_step_table"),
+        ("{ alarm = 2, down = 1, up = 1 }", "{ alarm = 1.5, down = 1, up = 1 }", "bad_step_table"),
+        ('id = "diabetes"', 'id = "hypertension"', "bad_step_table"),
+        ('en = "diabetes" }', 'fr = "diabète" }', "bad_step_table"),
+        ('en = "diabetes" } }', 'en = "diabetes" }, cost = -1 }', "bad_step_table"),
+        ('en = "diabetes" } }', 'en = "diabetes" }, price = 1 }', "bad_step_table"),
+        ('was found" }, trust = "assumption" }', 'was found" }, trust = "mine" }', "bad_step_table"),
+        ('floor = { value = 5, source = { zh', 'floor = { value = 5, source = { fr', "bad_step_table"),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_is_refused_with_its_place(old: str, new: str, code: str) -> None:
@@ -183,11 +199,61 @@ def test_a_benefit_that_starts_under_its_floor_is_never_cut() -> None:
     assert any("lies under the floor of 70" in one for one in told)
 
 
-@pytest.mark.parametrize("starts", [{"nothing": 1.0}, {"ratio": -1.0}, {"ratio": 90.0}, {"deductible": 0.0}])
-def test_an_impossible_start_is_refused(starts: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    ("starts", "told"),
+    [
+        ({"nothing": 1.0}, "the table has no nothing; use deductible, diseases, ratio"),
+        ({"ratio": -1.0}, "give a number above 0"),
+        ({"ratio": float("nan")}, "give a number above 0"),
+        ({"ratio": 101.0}, "kinder than the kindest of the table, 80 (%); give at most 80"),
+        ({"deductible": 0.0}, "give a number above 0"),
+        ({"deductible": 20.0}, "give at least 30"),
+        ({"diseases": 15.0}, "give at most 14"),
+        ({"diseases": 3.5}, "how many of the list's 14 are in; give a whole number"),
+    ],
+)
+def test_an_impossible_start_is_refused_with_what_is_possible(starts: dict[str, float], told: str) -> None:
     with pytest.raises(InputError) as error:
         TABLE.with_start(starts)
     assert error.value.code == "bad_step_table"
+    assert told in str(error.value)
+
+
+# The list of diseases
+
+
+def test_the_list_lets_its_last_go_first_and_takes_in_the_next() -> None:
+    good, bad = (12.0, 5.0, 0.5), (2.0, -9.0, -1.0)
+    diseases = TABLE.benefits[2]
+    states = walked([good, good, bad])
+    listed = [diseases.listed(float(state.values[2, 0])) for state in states]
+    assert listed[2] == (*listed[0], "mental")
+    # An alarm takes two off: the one that came last, and the last of before.
+    assert listed[3] == listed[0][:-1]
+    assert diseases.listed(float(states[3].poor[2, 0])) == listed[2]
+
+
+def test_a_decision_names_the_diseases_that_move_in_words_and_in_its_record() -> None:
+    found = decide(national(given={"reserve.start": 4.0}))
+    assert found.benefit == "diseases"
+    listed = found.record()["proposal"]["listed"]["diseases"]
+    assert set(listed["before"]) - set(listed["after"]) == {"rheumatoid", "spondylitis"}
+    assert listed["after_poor"] == listed["before"]
+    assert "lets go: rheumatoid arthritis, ankylosing spondylitis" in found.text("en")
+    assert "调出：类风湿关节炎、强直性脊柱炎" in found.text("zh")
+
+
+def test_a_disease_with_a_cost_of_its_own_moves_the_fund_by_it() -> None:
+    table = read_steps(TEXT.replace('en = "ankylosing spondylitis" } }', 'en = "x" }, cost = 1.5 }'))
+    # The tenth costs 1.5 % of benefits, the ninth the 0.2 % of all.
+    assert table.benefits[2].costs(np.array([10.0, 9.0, 8.0, 11.0])) == pytest.approx([0, -1.5, -1.7, 0.2])
+
+
+def test_a_table_without_a_list_counts_what_is_added() -> None:
+    at = TEXT.index("list = [")
+    table = read_steps(TEXT[:at])
+    assert table.benefits[2].costs(np.array([9.5])) == pytest.approx([-0.1])
+    assert adjust(national(), table, years=2, paths=10).lists.is_empty()
 
 
 def test_the_scatter_is_that_of_the_published_months() -> None:
@@ -206,6 +272,50 @@ def test_what_the_law_moves_by_itself_is_shown_with_its_words_and_trust() -> Non
 
 
 # Loops and records
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.floats(0.5, 14), st.floats(-2, 12), st.floats(0, 3), st.integers(5, 14), st.floats(66, 80), st.integers(0, 2**31)
+)
+def test_in_closed_loop_no_path_breaks_a_rule_of_the_table(
+    reserve: float, growth: float, ratio: float, diseases: int, start: float, seed: int
+) -> None:
+    table = TABLE.with_start({"diseases": float(diseases), "ratio": start})
+    loop = _Loop(table, (math.nan,), math.nan)
+    basis = national(given={"reserve.start": reserve, "growth.inpatient_cost": growth, "growth.ratio": ratio})
+    project(basis, years=20, paths=40, seed=seed, lines=(6.0,), rule=loop)
+    for walk in loop.walks:
+        assert len(walk) == 20
+        raised_before = np.full(walk[0][1].row.shape, -9)
+        for year, (_, done) in enumerate(walk):
+            asks = np.array([SIZES.index(one.step) for one in table.rows] + [-1])[done.row]
+            sense = np.array([[one.sense] for one in table.benefits])
+            better = sense * (done.after.values - done.before.values)
+            # One benefit a year; never more than the step that the row asks for; up and down as the row says.
+            assert ((np.abs(better) > 1e-9).sum(axis=0) <= 1).all()
+            assert (better[:, asks == 2] >= 0).all()
+            assert (better[:, (asks == 0) | (asks == 1)] <= 0).all()
+            assert (better[:, asks == -1] == 0).all()
+            for place, one in enumerate(table.benefits):
+                for size, name in enumerate(SIZES):
+                    assert (np.abs(better[place, asks == size]) <= one.steps[name] + 1e-9).all()
+                # A start under the floor stays; nothing goes further under it, nor past the kindest.
+                low, high = sorted((one.bound, one.floor.value))
+                low, high = min(low, one.start), max(high, one.start)
+                assert ((done.after.values[place] >= low - 1e-9) & (done.after.values[place] <= high + 1e-9)).all()
+            # Asymmetric: a cut is at once, a rise needs `wait` years in a row since the last.
+            raised = (better > 1e-9).any(axis=0)
+            assert (year - raised_before[raised] >= table.wait).all()
+            raised_before = np.where(raised, year, raised_before)
+            room = np.array(
+                [sense[p] * (done.before.values[p] - one.floor.value) for p, one in enumerate(table.benefits)]
+            )
+            must = ((asks == 0) | (asks == 1)) & (room > 1e-9).any(axis=0)
+            assert ((better < -1e-9).any(axis=0) == must).all()
+            # The poor lose nothing and have at least what others have.
+            assert (sense * (done.after.poor - done.before.poor) >= 0).all()
+            assert (sense * (done.after.poor - done.after.values) >= -1e-9).all()
 
 
 @pytest.fixture(scope="module")

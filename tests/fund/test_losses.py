@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,15 +37,53 @@ def test_probabilities_are_those_of_the_package_aggregate(case: tuple[int, float
     assert found == pytest.approx(expected, abs=3e-5)
 
 
-def test_probabilities_are_those_of_aggregate_as_it_is_installed() -> None:
-    try:
-        build = importlib.import_module("aggregate").build
-    except ImportError:
-        pytest.skip("aggregate is not installed: it is no dependency; its answers are kept above")
-    other = build("agg A 2070 claims sev lognorm 7674 cv 1.8 mixed gamma 0.05", log2=20)
-    assert "NOT_UNREASONABLE" in str(other.valid)
-    made = losses([risk(10_000, 0.207, STAY, own=0.05)])
-    assert made.exceeds(1.05 * made.mean) == pytest.approx(float(other.sf(1.05 * made.mean)), abs=3e-5)
+_ASK = """
+import json, sys
+from aggregate import build
+found = []
+for members, own, log2 in json.loads(sys.argv[1]):
+    spread = f"mixed gamma {own}" if own else "poisson"
+    one = build(f"agg A{members} {members * 0.207:g} claims sev lognorm 7674 cv 1.8 {spread}", log2=log2)
+    found.append([str(one.valid), *(float(one.sf(by * members * 0.207 * 7674)) for by in (1.02, 1.05, 1.2))])
+print(json.dumps(found))
+"""
+
+
+def test_probabilities_are_those_of_aggregate_as_it_is_installed(tmp_path: Path) -> None:
+    asked = [(1_000, 0.05, 18), (10_000, 0.05, 20), (100_000, 0.0, 22)]
+    # In a process and a home of its own: it makes folders where it is at home, and warns on import.
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _ASK, json.dumps(asked)],
+        env={**os.environ, **home}, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for (members, own, _), (valid, *theirs) in zip(asked, json.loads(done.stdout.splitlines()[-1]), strict=True):
+        # It says of an answer whether it may be relied on; without that it proves nothing.
+        assert valid == "Validation.NOT_UNREASONABLE"
+        made = losses([risk(members, 0.207, STAY, own=own)])
+        # As above for its grid; and the kept answers are those of this version.
+        assert [made.exceeds(by * made.mean) for by in (1.02, 1.05, 1.2)] == pytest.approx(theirs, abs=3e-5)
+        assert theirs == pytest.approx(list(AGGREGATE[members, own]), abs=3e-5)
+
+
+@pytest.mark.parametrize(("members", "draws"), [(300, 60_000), (1_000, 40_000), (10_000, 4_000)])
+def test_ruin_by_size_is_what_drawing_every_claim_of_every_year_gives(members: int, draws: int) -> None:
+    # Nothing of ours draws here: numbers of claims by Poisson, each claim a lognormal, the common shock a gamma.
+    rng = np.random.default_rng(11)
+    sigma = math.sqrt(math.log1p(1.8**2))
+    claims = rng.poisson(members * 0.207, draws)
+    sizes = np.exp(math.log(7674) - sigma**2 / 2 + sigma * rng.standard_normal(claims.sum()))
+    whole = np.concatenate([[0.0], np.cumsum(sizes)])
+    ends = np.cumsum(claims)
+    paid = (whole[ends] - whole[ends - claims]) / (members * 0.207 * 7674)
+    shared = paid * rng.gamma(0.05**-2, 0.05**2, draws)
+    _, over = ruin_by_size([members], 0.207, STAY, lines=(0.02, 0.05), common=0.05)
+    for row, drawn in enumerate((paid, shared)):
+        for place, line in enumerate((0.02, 0.05)):
+            seen = float((drawn > 1 + line).mean())
+            # Four standard errors of that many draws.
+            assert over[row, 0, place] == pytest.approx(seen, abs=4 * math.sqrt(seen * (1 - seen) / draws))
 
 
 @pytest.mark.parametrize(

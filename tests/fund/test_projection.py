@@ -12,13 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medfloor.errors import InputError, UsageError
-from medfloor.fund import Controls, backtest, contrast, national, place_from, project, shipped_series, tornado
+from medfloor.fund import (
+    Controls,
+    backtest,
+    contrast,
+    national,
+    place_from,
+    project,
+    read_place,
+    shipped_series,
+    tornado,
+    tornadoes,
+)
 from medfloor.fund.cohorts import AGES, SHAPE, carry, life_expectancy, read_people_by_year, survival
 from medfloor.fund.outgo import FUNDS
 from medfloor.fund.parameters import assignments, shipped_parameters
 from medfloor.fund.projection import ITEMS, draw, one_year, prepare, still, trend_of
 from medfloor.fund.reserves import below, fan, first_year
-from medfloor.fund.series import Series, changes, growth
+from medfloor.fund.series import Series, changes, growth, source_text
 
 NO_CHANCE = dict.fromkeys(
     ("shock.use", "shock.cost", "shock.outpatient", "shock.chronic", "shock.financing", "shock.participation"), 0.0
@@ -153,6 +164,64 @@ def test_flows_that_do_not_lead_from_year_to_year_are_refused() -> None:
     assert read_people_by_year(flows, first=2025, years=2).sum() > 0
     with pytest.raises(InputError, match="births, deaths and migration"):
         read_people_by_year(flows.with_columns(births=pl.lit(19e6)), first=2025, years=2)
+
+
+def _refused(rows: pl.DataFrame) -> InputError:
+    with pytest.raises(InputError) as error:
+        read_people_by_year(rows, first=2025, years=2)
+    return error.value
+
+
+def test_a_cell_that_is_given_twice_is_refused_with_its_line() -> None:
+    again = pl.concat([table(), table().filter((pl.col("age") == "40") & (pl.col("sex") == "female"))[:1]])
+    found = _refused(again)
+    assert found.code == "given_twice"
+    assert f"age 40, female, urban again in line {again.height + 1}" in str(found)
+
+
+def test_an_age_that_is_absent_is_refused_by_name() -> None:
+    lacking = table().filter(~((pl.col("age") == "40") & (pl.col("year") == 2026)) & (pl.col("age") != "all"))
+    found = _refused(lacking)
+    assert found.code == "missing_age"
+    assert "year 2026, age 40, male, urban (2 rows in all)" in str(found)
+    old = table().filter(pl.col("age").cast(pl.Int64, strict=False) < 60)
+    assert "ends at age 59" in str(_refused(old))
+
+
+def test_a_place_that_shrinks_to_a_seventh_in_a_year_is_refused() -> None:
+    rows = table().filter(pl.col("age") != "all")
+    leap = rows.with_columns(pl.when(pl.col("year") == 2027).then(1e6).otherwise("persons").alias("persons"))
+    found = _refused(leap)
+    assert found.code == "does_not_add_up"
+    assert "1,414,000,000 people in 2026 to 202,000,000 in 2027" in str(found)
+
+
+def test_nobody_at_all_is_refused() -> None:
+    assert "nobody in 2025" in str(_refused(table().with_columns(persons=pl.lit(0.0))))
+
+
+@pytest.mark.parametrize("lacking", ["births", "deaths", "migration"])
+def test_flows_of_which_one_is_absent_are_refused_and_not_ignored(lacking: str) -> None:
+    flows = table().with_columns(births=pl.lit(9e6), deaths=pl.lit(9e6), migration=pl.lit(0.0)).drop(lacking)
+    found = _refused(flows)
+    assert found.code == "missing_column"
+    assert f"no {lacking}" in str(found)
+
+
+def test_flows_of_which_one_year_is_absent_are_refused() -> None:
+    flows = table().with_columns(
+        births=pl.when(pl.col("year") < 2027).then(9e6), deaths=pl.lit(9e6), migration=pl.lit(0.0)
+    )
+    assert "not for 2027" in str(_refused(flows))
+
+
+def test_a_leap_that_births_deaths_and_migration_explain_is_taken() -> None:
+    rows = table().with_columns(
+        pl.when(pl.col("year") == 2027).then(pl.col("persons") * 1.5).otherwise("persons").alias("persons"),
+        births=pl.lit(0.0), deaths=pl.lit(0.0),
+        migration=pl.when(pl.col("year") == 2027).then(7e6 * AGES).otherwise(0.0),
+    )  # fmt: skip
+    assert read_people_by_year(rows, first=2025, years=2)[2].sum() == pytest.approx(1.5 * 7e6 * 2 * AGES)
 
 
 def test_a_year_missing_in_the_table_of_people_is_named() -> None:
@@ -333,6 +402,79 @@ def test_the_premium_in_hand_is_that_of_the_next_year() -> None:
     np.testing.assert_allclose(fiscal["collected_ahead"][:-1], fiscal["premium"][1:], rtol=1e-9)
 
 
+# The commercial product, and the cells
+
+
+def test_the_commercial_fund_pays_what_the_price_says_of_its_members() -> None:
+    from medfloor.fund import price, pricing_parameters, product_of, stated_risks
+
+    asked: list[dict[str, float]] = [
+        {}, {"commercial.poor_paid": 100.0}, {"commercial.take_up": 45.0, "commercial.premium": 99.0}
+    ]  # fmt: skip
+    for told in asked:
+        basis = national(given=told)
+        members = (basis.people * basis.share)[..., None] * basis.assisted
+        whole = members.sum()
+        known = pricing_parameters({
+            "product.premium": basis.parameters.value("commercial.premium"),
+            "market.take_up": told.get("commercial.take_up", 30.0),
+            "market.poor_paid": basis.parameters.value("commercial.poor_paid"),
+            "market.poor": 100 * members[..., 1].sum() / whole,
+            "people.young": 100 * members[:15].sum() / whole, "people.old": 100 * members[60:].sum() / whole,
+        })  # fmt: skip
+        product = product_of(known)
+        found = price(stated_risks(known, product), product, known, draws=1)
+        # Two ways to the same sums, each of a few thousand doubles.
+        assert basis.parameters.share("commercial.payout") == pytest.approx(found.figures["loss_ratio"], rel=1e-9)
+        assert basis.parameters.share("commercial.take_up") == pytest.approx(found.figures["take_up"], rel=1e-9)
+        year = project(basis, years=1, paths=1).cells.filter(pl.col("year") == basis.year)
+        losses = (found.figures["losses"] or 0.0) / known.value("market.insured") * whole
+        assert year["pay_commercial"].sum() == pytest.approx(losses, rel=1e-9)
+
+
+def test_the_old_cost_the_product_more_than_the_young_as_the_price_says() -> None:
+    cells = project(national(), years=1, paths=1).cells.filter((pl.col("year") == 2025) & (pl.col("members") > 0))
+    heads = cells.filter(pl.col("kind") == "inpatient")
+    old, young = (
+        float(part["pay_commercial"].sum()) / float(part["members"].sum())
+        for part in (heads.filter(pl.col("age") >= 60), heads.filter(pl.col("age") < 15))
+    )
+    assert old > 3 * young
+
+
+def test_a_product_that_nobody_may_join_pays_nothing_and_says_so() -> None:
+    for told in ({"commercial.take_up": 0.0}, {"commercial.premium": 0.0}):
+        basis = national(given=told)
+        outlook = project(basis, years=2, paths=5)
+        assert outlook.value("outgo", 2027, "commercial") == 0.0
+        assert any(note.key == "fund_project.commercial_empty" for note in basis.notes)
+        assert "-" in outlook.text("en", funds=("commercial",))
+
+
+def test_cells_add_up_to_what_every_fund_pays_on_the_trend() -> None:
+    outlook = project(national(given={"growth.ratio": 1.0, "commercial.poor_paid": 50.0}), years=6, paths=5)
+    last = outlook.cells.filter(pl.col("year") == 2031)
+    assert last.height == 3 * AGES * 2 * 2 * 2
+    for fund in FUNDS:
+        # Sums of 2,424 doubles in another order.
+        assert last[f"pay_{fund}"].sum() == pytest.approx(outlook.value("benefits", 2031, fund), rel=1e-9)
+        product = pl.col("members") * pl.col("use") * pl.col("cost") * pl.col("growth") * pl.col(f"ratio_{fund}")
+        np.testing.assert_allclose(last.select(product).to_series(), last[f"pay_{fund}"], rtol=1e-9)
+
+
+# Words
+
+
+def test_every_source_and_note_is_said_in_chinese() -> None:
+    basis = national()
+    for one in basis.parameters.all:
+        assert source_text(one.source, "zh") != one.source, one.source
+        assert not one.note or one.said("zh") != one.note, one.name
+        assert one.said("en") == one.note
+    for name, source in shipped_series().sources:
+        assert source_text(source, "zh") != source, name
+
+
 # Back-test, sensitivity, contrast
 
 
@@ -374,6 +516,41 @@ def test_a_tornado_is_sorted_and_leaves_out_what_the_user_fixed() -> None:
     assert found.frame["swing"].is_sorted(descending=True)
     assert "growth.chronic" not in found.frame["parameter"].to_list()
     assert found.frame["parameter"][0].startswith("growth.")
+
+
+def test_every_fund_has_a_tornado_of_its_own() -> None:
+    found = {one.fund: one for one in tornadoes(lambda given: national(given=given), years=4)}
+    assert set(found) == set(FUNDS)
+    assert found["basic"].frame.equals(tornado(lambda given: national(given=given), years=4).frame)
+    assert found["commercial"].frame["parameter"][0] == "commercial.payout"
+    assert "assistance.follows" in found["assistance"].frame["parameter"].to_list()
+    assert "医疗救助" in found["assistance"].text("zh")
+
+
+def test_a_place_is_tested_against_its_own_years_and_says_so() -> None:
+    read = read_place(place(spending={2025: 3.0}), where="mine.toml")
+    found = backtest(place=read, paths=50)
+    assert (found.since, found.until, found.through) == (2020, 2022, 2025)
+    assert "my-county" in found.text("en")
+    actual = found.frame.filter((pl.col("item") == "outgo") & (pl.col("year") == 2025))["actual"].item()
+    assert actual == 3.0
+    # As many people for its insured as the nation, so that the place differs from the nation by its size alone.
+    nation = backtest(given={"growth.long_run": 4.0}, paths=50)
+    scaled = backtest(place=read_place(place().replace("people = 400_000", "")), paths=50)
+    np.testing.assert_allclose(
+        scaled.frame.filter(item="outgo")["forecast"] * 4000, nation.frame.filter(item="outgo")["forecast"], rtol=1e-6
+    )
+
+
+def test_a_place_of_two_years_allows_no_back_test() -> None:
+    read = read_place(place().replace("people = 400_000", "people = 400_000\nsince = 2024"))
+    with pytest.raises(UsageError, match="two fitted years and one after them"):
+        backtest(place=read, paths=5)
+
+
+def test_a_reserve_given_for_the_base_is_not_that_of_an_earlier_year() -> None:
+    one, other = (backtest(given=told, paths=20) for told in (None, {"reserve.start": 1.0}))
+    assert one.frame["forecast"].equals(other.frame["forecast"])
 
 
 def test_projections_of_other_seeds_are_not_comparable() -> None:
@@ -423,7 +600,8 @@ mine = "my yearbook"
 """
 
 
-def place(scale: float = 4000.0, **changed: dict[int, float]) -> str:
+def place(**changed: dict[int, float]) -> str:
+    scale = 4000.0
     names = ("insured", "income", "spending", "cumulative", "admissions", "inpatient_cost", "outpatient_cost",
              "chronic_cost", "assistance", "assisted")  # fmt: skip
     told = []
@@ -467,6 +645,65 @@ def test_a_place_file_that_cannot_be_is_refused_with_its_place(text: str, code: 
     assert error.value.code == code
 
 
+NEEDED = ("insured", "income", "spending", "cumulative", "admissions", "inpatient_cost", "outpatient_cost",
+          "chronic_cost", "assistance", "assisted")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("year", [2023, 2025])
+def test_a_year_that_any_series_lacks_is_refused_with_the_series_and_the_year(name: str, year: int) -> None:
+    with pytest.raises(InputError, match=f"mine.toml: series.{name} has no value for {year}") as error:
+        place_from(place(**{name: {year: math.nan}}), where="mine.toml")
+    assert error.value.code == "missing_year"
+
+
+@pytest.mark.parametrize("name", [one for one in NEEDED if one not in ("cumulative", "assistance", "assisted")])
+@pytest.mark.parametrize("year", [2021, 2025])
+def test_nothing_where_something_must_be_is_refused_with_its_place(name: str, year: int) -> None:
+    with pytest.raises(InputError, match=f"mine.toml: series.{name}, {year}: 0"):
+        place_from(place(**{name: {year: 0.0}}), where="mine.toml")
+
+
+def test_a_place_without_a_reserve_or_poor_people_is_projected() -> None:
+    basis = place_from(place(cumulative={2025: 0.0}, assisted={2025: 0.0}))
+    assert basis.reserve[0] == 0
+    assert math.isfinite(project(basis, years=2, paths=5).value("reserve", 2027))
+
+
+def test_more_spent_than_all_care_cost_does_not_add_up() -> None:
+    with pytest.raises(InputError, match="spending and assistance of 2024 come to") as error:
+        place_from(place(spending={2024: 1e6}), where="mine.toml")
+    assert error.value.code == "does_not_add_up"
+
+
+def test_more_assisted_than_insured_do_not_add_up() -> None:
+    with pytest.raises(InputError, match=r"more than 23\.55 insured in 2025"):
+        place_from(place(assisted={2025: 24.0}))
+
+
+def test_series_that_all_end_early_move_the_base_and_say_so() -> None:
+    basis = place_from(place(**{name: {2025: math.nan} for name in NEEDED}))
+    assert basis.year == 2024
+    assert any(note.key == "fund_project.other_base" for note in basis.notes)
+
+
+@pytest.mark.parametrize("text", ["", 'id = "x"', "[sources]\nmine = 'a yearbook'"])
+def test_a_place_file_that_says_nothing_is_no_place(text: str) -> None:
+    with pytest.raises(InputError, match="says nothing of a place") as error:
+        place_from(text, where="mine.toml")
+    assert error.value.code == "empty_place"
+
+
+def test_a_place_of_parameters_alone_says_that_its_series_are_the_nations() -> None:
+    basis = place_from('[parameters]\n"growth.long_run" = 4.0', where="mine.toml")
+    assert any(note.key == "fund_project.nations_series" for note in basis.notes)
+
+
+def test_a_seed_below_zero_is_refused() -> None:
+    with pytest.raises(UsageError, match="below 0"):
+        project(national(), years=1, paths=1, seed=-1)
+
+
 def test_growth_of_nothing_has_no_logarithm() -> None:
     with pytest.raises(InputError, match="growth"):
         place_from(place(admissions={2022: 0.0}))
@@ -497,6 +734,8 @@ def test_the_text_is_whole_in_both_languages() -> None:
         place().replace('[sources]\nmine = "my yearbook"', "sources = 3"),
         place().replace("people = 400_000", 'since = "then"'),
         place().replace("people = 400_000", "people = 0"),
+        "series = 3",
+        "parameters = 4",
         place().replace('"growth.long_run" = {', 'population = 3\n"growth.long_run" = {'),
     ],
 )

@@ -318,6 +318,59 @@ def test_parts_give_the_leads_of_the_whole(county: tuple[pl.DataFrame, pl.DataFr
     assert whole.rejected.height == 10
 
 
+def test_a_file_larger_than_the_memory_allowed_gives_the_same_leads(tmp_path: Path) -> None:
+    rows = 150_000
+    number = pl.int_range(rows, eager=True)
+    many = pl.DataFrame({"n": number}).select(
+        pl.format("claim-{}", "n").alias("claim_id"), pl.format("person-{}", pl.col("n") * 7919 % 30_000).alias("person_id"),
+        pl.lit("inpatient").alias("care_type"), (pl.lit(DAY) + pl.duration(days=pl.col("n") % 300)).alias("start_date"),
+        (pl.lit(DAY) + pl.duration(days=pl.col("n") % 300 + 4)).alias("end_date"), pl.lit("2").alias("facility_level"),
+        pl.format("hospital-{}", pl.col("n") % 13).alias("provider_id"), pl.lit("J18.9").alias("diagnosis"),
+        (100 + pl.col("n") % 977).alias("total"), (100 + pl.col("n") % 977).alias("in_scope"),
+    )  # fmt: skip
+    file = tmp_path / "claims.csv"
+    many.write_csv(file)
+    assert file.stat().st_size > 0.01 * 2**30
+    whole, parts = (supervise(file, memory_gb=size, folder=tmp_path) for size in (8, 0.01))
+    assert whole.leads.height > 1000
+    assert parts.leads.equals(whole.leads)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_fewer_planted_than_asked_and_fewer_found_are_warned_of(county: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    assert plant(*county, seed=7).fewer == ()
+    made = plant(
+        county[0].head(5000), county[1], seed=7, rules=changed(shipped_rules(), {"facility_month": {"least": 900}})
+    )
+    leads = supervise(made.claims, people=made.people)
+    judged = judge(leads, made.truth, fewer=made.fewer)
+    said = " ".join(judged.warnings("en"))
+    assert "month dearer than a facility's past: none planted, because no facility has 900 claims" in said
+    assert "item of the other sex: 0 found of 40 (0.000, where 0.990 is asked)" in said
+    assert judged.text("zh").count("警告") == 2
+    assert "facility_month" not in set(judged.rows["rule"])
+
+
+def test_errors_are_planted_in_files_of_text_as_in_typed_ones(
+    county: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path
+) -> None:
+    texts = []
+    for name, frame in zip(("claims", "people"), county, strict=True):
+        frame.write_csv(tmp_path / f"{name}.csv")
+        texts.append(pl.read_csv(tmp_path / f"{name}.csv", infer_schema=False))
+    typed, read = plant(*county, seed=5, many=4), plant(texts[0], texts[1], seed=5, many=4)
+    assert read.truth.equals(typed.truth)
+    assert read.claims["total"].equals(typed.claims["total"])
+    with pytest.raises(UsageError, match="no column sex") as caught:
+        plant(texts[0], texts[0], seed=5)
+    assert caught.value.code == "not_made_up"
+    with pytest.raises(UsageError, match="values in total") as caught:
+        plant(texts[0].with_columns(pl.lit("dear").alias("total")), texts[1], seed=5)
+    with pytest.raises(UsageError) as caught:
+        plant(county[0].clear(), county[1], seed=5)
+    assert caught.value.code == "too_few_claims"
+
+
 def test_the_same_seed_plants_the_same(county: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     one, other = (plant(*county, seed=5, many=4) for _ in range(2))
     assert one.claims.equals(other.claims)
@@ -352,6 +405,11 @@ def test_every_rule_tells_its_article_source_and_trust() -> None:
         for one in rule.settings:
             assert one.trust in ("secondary", "assumption")
             assert one.least <= one.value <= one.most
+            # A bound that lets anything pass is none: every parameter refuses what lies just beyond its own.
+            for beyond in (one.least - 1, one.most + 1):
+                with pytest.raises(InputError, match="impossible"):
+                    changed(shipped_rules(), {rule.name: {one.name: beyond}})
+            assert one.unit("zh") != one.unit("en")
     assert {"yours"} == {
         one.trust for one in changed(shipped_rules(), {"readmission": {"days": 9}})["readmission"].settings
     }
@@ -366,6 +424,16 @@ def test_every_rule_tells_its_article_source_and_trust() -> None:
         ("[duplicat]\non = false", "the nearest is \\[duplicate\\]"),
         ("[readmission]\ndays = 900", "between 0 and 90"),
         ("[readmission]\ndays = 'seven'", "write a number"),
+        ("[readmission]\ndays = 2.5", "readmission.days = 2.5 is no whole number"),
+        ("[readmission]\ndays = -1", "between 0 and 90"),
+        ("[near_cap]\nshare = 5", "near_cap.share = 5 is impossible; it lies between 50 and 100"),
+        ("[near_cap]\ncap_yuan = 0", "between 1,000 and 100,000,000"),
+        ("[near_cap]\ncap_yuan = nan", "write a number"),
+        ("[near_budget]\nshare = 900", "between 50 and 150"),
+        ("[cost_outlier]\ndeviations = inf", "write a number"),
+        ("[cost_outlier]\nleast = 0", "between 5 and 100,000"),
+        ("[facility_month]\nmonths = 1", "between 2 and 36"),
+        ("[two_facilities]\nminutes = 1e6", "1,000,000 is impossible"),
         ("[readmission]\nday = 7", "there are on, weight, days"),
         ("[duplicate]\non = 1", "true or false"),
         ("[duplicate]\nweight = 2", "between 0 and 1"),
@@ -414,12 +482,25 @@ LINE = pl.DataFrame({"claim_id": ["a"], "item_code": ["x"], "quantity": [1.0], "
         ({"facilities": pl.DataFrame({"provider_id": ["h"], "budget": [-5]})}, "bad_facilities"),
         ({"people": pl.DataFrame({"person_id": ["p1"], "death_date": ["yesterday"]})}, "bad_date"),
         ({"people": "nowhere.csv"}, "file_not_found"),
+        ({"people": pl.DataFrame([claim("a")])}, "wrong_table"),
+        ({"people": pl.DataFrame({"person_id": ["p1"], "name": ["x"]})}, "missing_column"),
     ],
 )
 def test_bad_input_is_refused_with_a_code(given: dict[str, Any], code: str) -> None:
     with pytest.raises(MedfloorError) as caught:
         looked_at(claim("a"), **given)
     assert caught.value.code == code
+
+
+def test_where_all_rows_are_refused_that_is_the_reason_given() -> None:
+    leads = looked_at(*(claim(one, end_date="2023-01-01") for one in "ab"))
+    assert {why.say("en") for _, why in leads.not_asked} == {
+        "no claim was left to look at: all were refused or reversed"
+    }
+    said = leads.text("en")
+    assert "end_before_start (2)" in said
+    assert "no provider_id" not in said
+    assert leads.to_dict()["refused_because"] == {"end_before_start": 2}
 
 
 def test_no_claims_at_all_are_no_leads() -> None:

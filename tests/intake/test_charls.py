@@ -104,6 +104,16 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "unknown_format"
 
 
+def test_a_folder_is_said_to_be_one_and_the_file_in_it_is_named(tmp_path: Path) -> None:
+    for name in ("H_CHARLS_D_Data.dta", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"is a folder.*name the harmonised file in it: .*H_CHARLS_D_Data.dta"
+    ) as caught:
+        read_charls(tmp_path)
+    assert caught.value.code == "file_not_found"
+
+
 def test_food_of_a_week_becomes_that_of_a_year(tmp_path: Path) -> None:
     read = read_charls(write(tmp_path, PEOPLE.with_columns(hh1cfood=pl.Series([100.0, 100.0, 30.0]))))
     first = read.households.filter(pl.col("wave") == "2011")

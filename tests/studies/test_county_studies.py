@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medfloor.errors import InputError, UsageError
+from medfloor.evaluation import two_way_fixed_effects
 from medfloor.intake import write_table
 from medfloor.settlement import settle
 from medfloor.studies import about_study, run_study
@@ -20,10 +21,12 @@ from medfloor.studies.chapters import chapter_of, chapters
 from medfloor.studies.county import read_county
 from medfloor.studies.ledger import ledger_of
 from medfloor.studies.levels import write_levels
-from medfloor.studies.study import Study
+from medfloor.studies.pages import _named
+from medfloor.studies.study import Reason, Study
 from medfloor.studies.two_provinces import by_law, with_probabilities
 from medfloor.synthetic import synthesise
 from medfloor.synthetic.place import shipped_place
+from medfloor.words import knows, say
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ROOT.parent / "shared" / "seeds"
@@ -313,15 +316,63 @@ def test_pooling_moves_between_regions_and_makes_nothing(county: Path, tmp_path:
     assert sum(moved.values()) == pytest.approx(0, abs=0.01)
 
 
-def test_that_funds_are_not_projected_is_said(county: Path) -> None:
-    study = run_study("integration", county)
-    assert "integration.undone_projection" in {one.key for one in study.section("sustainability").undone}
-    assert study.findings
+def test_the_fund_of_years_to_come_is_told_before_joining_and_joined(county: Path) -> None:
+    study = run_study("integration", county, years=6)
+    assert study.section("sustainability").undone == ()
+    rows = frame_of(study, "years")
+    first = rows["projected"][0]
+    assert rows["projected"].to_list() == list(range(first, first + 6))
+    # The countryside is paid more once joined, and premiums come to about the same: less is left each year.
+    assert (rows["months_joined"] < rows["months_before"]).all()
+    assert (rows["below_joined"] >= rows["below_before"]).all()
+    assert rows.null_count().sum_horizontal().item() == 0
+    same = run_study("integration", county, years=6, points=0.0, gap=0.0)
+    alike = frame_of(same, "years")
+    # Where nothing is joined nothing changes; premiums of people are summed in doubles.
+    assert alike["months_joined"].to_list() == pytest.approx(alike["months_before"].to_list(), rel=1e-9)
+
+
+def test_years_that_cannot_be_projected_are_refused(county: Path) -> None:
+    for years in (0, -3, 76):
+        with pytest.raises(UsageError, match="use 1 to 75"):
+            run_study("integration", county, years=years)
 
 
 def test_the_files_of_the_three_laws_hold_for_a_place_with_a_law_of_its_own(tmp_path: Path) -> None:
     levels = write_levels(tmp_path, "cn/jiangxi/nanchang@2025-01-01", year=2025, points=5, gap=0.1)
     assert all(one.is_file() for one in (levels.before, levels.one_level, levels.one_fund))
+
+
+# What is said in Chinese
+
+
+def test_reasons_are_said_in_chinese_and_told_in_full_in_english() -> None:
+    error = UsageError("no_variation", "'poor' is 1 in all rows; nothing can be said of it")
+    assert Reason.of_error(error).say("en") == error.message
+    assert Reason.of_error(error).say("zh") == say("why.no_variation", "zh")
+    assert Reason.of_error(UsageError("unheard_of", "a message")).say("zh") == "a message"
+
+
+def test_figures_of_fits_name_outcomes_in_words() -> None:
+    rows = pl.DataFrame({"place": [0, 0, 1, 1, 2, 2] * 4, "poor_50": [0.0, 1.0, 1.0, 0.0, 1.0, 1.0] * 4})
+    rows = rows.with_columns(x=pl.int_range(24) * 7 % 5)
+    fit = two_way_fixed_effects(rows, outcome="poor_50", treatment="x", unit="place", cluster="place")
+    named = _named(fit, "zh")
+    assert named.rows["outcome"].unique().to_list() == [say("study_value.poor_50", "zh")]
+    assert fit.rows["outcome"].unique().to_list() == ["poor_50"]
+    assert "poor_50" in named.equation.say("zh")
+
+
+def test_every_error_that_a_study_may_meet_has_a_reason_in_chinese() -> None:
+    rooms = ("evaluation", "measures", "studies", "settlement", "simulation", "fund", "intake", "reports")
+    files = [file for room in rooms for file in (ROOT / "src" / "medfloor" / room).rglob("*.py")]
+    raised = {
+        code for file in files
+        for code in re.findall(r'(?:Usage|Input)Error\(\s*f?"(\w+)",', file.read_text(encoding="utf-8"))
+    }  # fmt: skip
+    assert len(raised) > 200
+    lacking = sorted(code for code in raised if not knows(f"why.{code}", "zh"))
+    assert not lacking, f"reasons.toml lacks {lacking}; docs/rejects.md has their words"
 
 
 # What is lacking

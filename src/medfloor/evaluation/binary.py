@@ -24,7 +24,7 @@ from medfloor.evaluation.likelihood import (
 from medfloor.evaluation.margins import average_marginal_effects, ordered_marginal_effects
 from medfloor.evaluation.result import Fit, estimates, inference, number_text
 from medfloor.evaluation.sample import Sample, take
-from medfloor.words import Phrase
+from medfloor.words import Chain, Phrase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -461,16 +461,19 @@ def _marginal(
 
 
 def _equation(sample: Sample, design: _Design, asked: _Asked) -> Phrase:
-    shown = [term for term, kind in zip(design.terms, design.kinds, strict=True) if kind in ("treatment", "covariate")]
+    named = zip(design.terms, design.kinds, strict=True)
+    shown: list[object] = [term for term, kind in named if kind in ("treatment", "covariate")]
     if asked.waves:
-        shown.append(f"effect({asked.time})")
+        shown.append(Phrase.of("fit.effect_of", name=asked.time))
     if asked.model == "conditional_logit":
-        shown.append(f"effect({asked.unit})")
+        shown.append(Phrase.of("fit.effect_of", name=asked.unit))
     if asked.is_cre:
-        shown.append(f"means({asked.unit})")
+        shown.append(Phrase.of("fit.means_of", name=asked.unit))
     weighted = Phrase.of("binary.weighted", weight=asked.weight) if asked.weight else Phrase.of("binary.unweighted")
     return Phrase.of(
-        f"binary.equation_{asked.model}", text=f"{sample.names['y']} ~ {' + '.join(shown)}", weighted=weighted
+        f"binary.equation_{asked.model}",
+        text=Chain.of(" ~ ", sample.names["y"], Chain.of(" + ", *shown)),
+        weighted=weighted,
     )
 
 

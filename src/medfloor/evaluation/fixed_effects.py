@@ -14,7 +14,7 @@ from medfloor.evaluation.absorbed import SMALL_SAMPLE, Regression, regress
 from medfloor.evaluation.result import Drop, Fit, estimates, inference, number_text
 from medfloor.evaluation.sample import Sample, take
 from medfloor.evaluation.winsor import Percentiles
-from medfloor.words import Phrase
+from medfloor.words import Chain, Phrase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -414,11 +414,9 @@ def _row(found: Regression, name: str, sample: Sample, model: Model, level: floa
 
 def equation_of(sample: Sample, model: Model, treated: tuple[str, ...]) -> Phrase:
     """Write what is estimated under the user's names."""
-    terms = [sample.names[name] for name in (*treated, *sample.covariates)] + [
-        f"effect({one})" for one in model.effects
-    ]
-    right = " + ".join(terms if model.effects else [*terms, "1"])
-    text = f"{sample.names['y']} ~ {right}"
+    terms: list[object] = [sample.names[name] for name in (*treated, *sample.covariates)]
+    terms += [Phrase.of("fit.effect_of", name=one) for one in model.effects] or ["1"]
+    text = Chain.of(" ~ ", sample.names["y"], Chain.of(" + ", *terms))
     kind = "weighted_" if "w" in sample.frame.columns else ""
     return Phrase.of(f"fixed_effects.{kind}{model.family}", text=text, weight=sample.names.get("w", ""))
 

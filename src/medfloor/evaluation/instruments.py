@@ -25,7 +25,7 @@ from medfloor.evaluation.fixed_effects import (
 from medfloor.evaluation.result import Fit, estimates, inference, number_text
 from medfloor.evaluation.sample import Sample, check_columns
 from medfloor.evaluation.winsor import Percentiles
-from medfloor.words import Phrase
+from medfloor.words import Chain, Phrase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -424,10 +424,11 @@ def _rows(sample: Sample, model: Model, stages: _Stages, level: float) -> list[d
 
 
 def _equation(sample: Sample, model: Model, stages: _Stages) -> Phrase:
-    others = [sample.names[name] for name in sample.covariates] + [f"effect({one})" for one in model.effects]
+    others: list[object] = [sample.names[name] for name in ("d0", *sample.covariates)]
+    others += [Phrase.of("fit.effect_of", name=one) for one in model.effects]
     return Phrase.of(
         "instrument.equation",
-        text=f"{sample.names['y']} ~ " + " + ".join([sample.names["d0"], *others]),
+        text=Chain.of(" ~ ", sample.names["y"], Chain.of(" + ", *others)),
         treatment=sample.names["d0"],
         instruments=", ".join(sample.names[name] for name in stages.instruments),
     )

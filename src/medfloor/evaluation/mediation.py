@@ -17,7 +17,7 @@ from medfloor.evaluation.product import RHO, Columns, Line, Paths, bootstrap, li
 from medfloor.evaluation.result import Fit, estimates, inference, number_text
 from medfloor.evaluation.sample import Sample, take
 from medfloor.evaluation.within import residuals, unit_residuals
-from medfloor.words import Phrase
+from medfloor.words import Chain, Phrase
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -228,6 +228,15 @@ def _columns(sample: Sample, *, clustered: bool) -> Columns:
             f"{sample.names['m']!r} never changes once {sample.names['d']!r}, effects and covariates are taken out: "
             "what goes through it cannot be told from what does not",
         )
+    # What is left of the outcome is rounding: errors of it, and a share of it, would be noise told as findings.
+    left = residuals(table[:, [2]], np.column_stack([table[:, 1], held_and_treatment]), weight)[:, 0]
+    if np.abs(left).max() <= 1e-9 * max(float(size[2]), 1e-300):
+        raise UsageError(
+            "no_variation",
+            f"{sample.names['y']!r} is told without fail by {sample.names['d']!r}, {sample.names['m']!r}, effects and "
+            "covariates (perfect prediction): nothing is left to hold them against; the outcome may be made of the "
+            "mediator or the treatment, so choose another",
+        )
     absorbed = int(unit.max()) + 1 if unit is not None else 0
     return Columns(table[:, 0], table[:, 1], table[:, 2], table[:, 3:][:, kept], weight, codes, absorbed, nested)
 
@@ -417,6 +426,7 @@ def _simulated(told: _Told, contrast: tuple[float, float]) -> Fit:
     setting = Setting(
         frame["d"].to_numpy(), frame["m"].to_numpy(), frame["y"].to_numpy(), columns.held, how.mediator_model,
         how.outcome_model, how.interaction, float(contrast[0]), float(contrast[1]),
+        (told.name("m"), told.name("y")),
     )  # fmt: skip
     codes = columns.cluster if told.by else None
     if how.approach == "quasi_bayes":
@@ -483,11 +493,12 @@ def _facts(told: _Told) -> dict[str, float | int | str]:
     return facts
 
 
-def _held(told: _Told, effects: Sequence[str]) -> str:
+def _held(told: _Told, effects: Sequence[str]) -> Phrase:
     names = [told.sample.names[name] for name in told.sample.covariates]
     if not effects and "period" in told.sample.names:
         effects = [told.sample.names["period"]]
-    return "".join(f" + {one}" for one in [*names, *(f"effect({one})" for one in effects)])
+    # An empty part stands first, so that whatever is held fixed has a plus before it.
+    return Chain.of(" + ", "", *names, *(Phrase.of("fit.effect_of", name=one) for one in effects))
 
 
 def _errors_told(told: _Told) -> Phrase:

@@ -39,6 +39,7 @@ class Setting:
     """Be what is needed to simulate: columns, the kinds of both equations, and whether the mediator works differently.
 
     `held` has a constant and the covariates. `low` and `high` are the two treatments that are held beside each other.
+    `names` are the user's, of mediator and outcome.
     """
 
     treatment: Floats
@@ -50,6 +51,7 @@ class Setting:
     interaction: bool
     low: float
     high: float
+    names: tuple[str, str] = ("mediator", "outcome")
 
     def designs(self) -> tuple[Floats, Floats]:
         """Give the designs of both equations: treatment (and mediator, and their product) first, then what is held."""
@@ -113,9 +115,7 @@ def quasi_bayes(setting: Setting, errors: str, cluster: Ints | None, draws: int,
     Algorithm 1 of Imai, Keele and Tingley (2010, Psychological Methods 15, 309-334), as `mediate` of R's mediation does
     it: a linear mediator gets the same error under both treatments, a binary one is drawn under each.
     """
-    x_m, x_y = setting.designs()
-    mediator = fit(setting.mediator_kind, setting.mediator, x_m, errors, cluster)
-    outcome = fit(setting.outcome_kind, setting.outcome, x_y, errors, cluster)
+    mediator, outcome = _both(setting, errors, cluster)
     rng = np.random.Generator(np.random.PCG64(seed))
     theta_m = _normal(rng, mediator, draws)
     theta_y = _normal(rng, outcome, draws)
@@ -129,8 +129,7 @@ def resampled(setting: Setting, cluster: Ints | None, draws: int, seed: int) -> 
     cannot be fitted are NaN.
     """
     x_m, x_y = setting.designs()
-    mediator = fit(setting.mediator_kind, setting.mediator, x_m, "iid", None)
-    outcome = fit(setting.outcome_kind, setting.outcome, x_y, "iid", None)
+    mediator, outcome = _both(setting, "iid", None)
     rng = np.random.Generator(np.random.PCG64(seed))
     codes = np.arange(len(setting.outcome)) if cluster is None else cluster
     groups = int(codes.max()) + 1
@@ -142,6 +141,25 @@ def resampled(setting: Setting, cluster: Ints | None, draws: int, seed: int) -> 
         theta_y[place], _ = _refit(outcome, setting.outcome, x_y, counts)
     first = _simulate(setting, mediator.beta[None], outcome.beta[None], np.array([mediator.sigma]), rng)
     return first[0], _simulate(setting, theta_m, theta_y, sigma, rng)
+
+
+def _both(setting: Setting, errors: str, cluster: Ints | None) -> tuple[Equation, Equation]:
+    """Fit both equations; where one is separated, say which, and what to do."""
+    found = []
+    asked = (("mediator", setting.mediator_kind, setting.mediator), ("outcome", setting.outcome_kind, setting.outcome))
+    for (which, kind, values), x, name in zip(asked, setting.designs(), setting.names, strict=True):
+        try:
+            found.append(fit(kind, values, x, errors, cluster))
+        except UsageError as error:
+            if error.code != "separated":
+                raise
+            raise UsageError(
+                "separated",
+                f"the {kind} equation of the {which} {name!r}: its other columns tell {name!r} without fail (perfect "
+                "prediction), so that a coefficient would be infinite; leave out or join what tells it, or use "
+                f"--{which}-model linear",
+            ) from None
+    return found[0], found[1]
 
 
 def _normal(rng: np.random.Generator, equation: Equation, draws: int) -> Floats:

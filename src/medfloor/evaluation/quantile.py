@@ -14,7 +14,7 @@ from medfloor.evaluation.heard import hearing
 from medfloor.evaluation.likelihood import independent
 from medfloor.evaluation.result import Fit, estimates, inference, number_text
 from medfloor.evaluation.sample import Sample, take
-from medfloor.words import Phrase
+from medfloor.words import Chain, Phrase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -345,11 +345,12 @@ def _bootstrapped(
 
 
 def _equation(sample: Sample, asked: _Asked, terms: Sequence[str], time: str | None, weight: str | None) -> Phrase:
-    shown = [term for term in terms if term != "constant" and not (time and term.startswith(f"{time}="))]
-    right = " + ".join([*shown, *([f"effect({time})"] if time else [])])
+    shown: list[object] = [term for term in terms if term != "constant" and not (time and term.startswith(f"{time}="))]
+    shown += [Phrase.of("fit.effect_of", name=time)] if time else []
+    text = Chain.of(" ~ ", sample.names["y"], Chain.of(" + ", *shown))
     weighted = Phrase.of("binary.weighted_rows", weight=weight) if weight else Phrase.of("binary.unweighted")
     quantiles = ", ".join(f"{q:g}" for q in asked.quantiles)
-    return Phrase.of("quantile.equation", quantiles=quantiles, text=f"{sample.names['y']} ~ {right}", weighted=weighted)
+    return Phrase.of("quantile.equation", quantiles=quantiles, text=text, weighted=weighted)
 
 
 def _errors_told(asked: _Asked, clusters: int | None) -> Phrase:

@@ -2,14 +2,14 @@
 
 from medfloor.fund.adjustment import Adjustment, Decision, adjust, decide, sign
 from medfloor.fund.backtest import Backtest, backtest
-from medfloor.fund.basis import Basis, national, place_from
+from medfloor.fund.basis import Basis, Place, national, place_basis, place_from, read_place
 from medfloor.fund.commercial import Price, price
 from medfloor.fund.contrast import Contrast, contrast
 from medfloor.fund.county import county
 from medfloor.fund.outlook import Outlook
 from medfloor.fund.projection import Controls, project
 from medfloor.fund.risks import Product, Risks, population_risks, pricing_parameters, product_of, stated_risks
-from medfloor.fund.sensitivity import Tornado, tornado
+from medfloor.fund.sensitivity import Tornado, tornado, tornadoes
 from medfloor.fund.series import shipped_series
 from medfloor.fund.steps import Steps, read_steps, shipped_steps
 
@@ -21,6 +21,7 @@ __all__ = [
     "Controls",
     "Decision",
     "Outlook",
+    "Place",
     "Price",
     "Product",
     "Risks",
@@ -32,16 +33,19 @@ __all__ = [
     "county",
     "decide",
     "national",
+    "place_basis",
     "place_from",
     "population_risks",
     "price",
     "pricing_parameters",
     "product_of",
     "project",
+    "read_place",
     "read_steps",
     "shipped_series",
     "shipped_steps",
     "sign",
     "stated_risks",
     "tornado",
+    "tornadoes",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +22,10 @@ from medfloor.fund.floors import moving_benefits
 from medfloor.fund.outlook import Outlook
 from medfloor.fund.projection import PATHS, SEED, YEARS, Controls, Year, prepare, project
 from medfloor.fund.reserves import fan, months
-from medfloor.fund.steps import Seen, State, Step, Steps, begin, benefit_name, reasons, shipped_steps, step
+from medfloor.fund.series import unit_text
+from medfloor.fund.steps import Benefit, Seen, State, Step, Steps, begin, benefit_name, reasons, shipped_steps, step
 from medfloor.terminal import aligned
-from medfloor.words import Phrase, say
+from medfloor.words import Phrase, knows, say
 
 Array = npt.NDArray[np.float64]
 
@@ -33,7 +34,8 @@ Array = npt.NDArray[np.float64]
 class Decision:
     """Be one proposed step: what was seen, which row of the table holds, what moves, and why, in both languages.
 
-    `record` is what a signature is attached to; its digest is of everything that was decided on.
+    `listed` has, for a benefit with a ranked list, which of it are in before and after, and for the poor. `record` is
+    what a signature is attached to; its digest is of everything that was decided on.
     """
 
     year: int
@@ -47,6 +49,7 @@ class Decision:
     poor: Mapping[str, float]
     floors: Mapping[str, float]
     why: tuple[Phrase, ...]
+    listed: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
         """Give the record to be signed: the proposal, its digest (SHA-256), and an empty signature."""
@@ -54,6 +57,7 @@ class Decision:
             "kind": "adjustment", "schema": 1, "year": self.year, "place": self.place, "table": self.table,
             "seen": dict(self.seen), "row": self.row, "benefit": self.benefit, "before": dict(self.before),
             "after": dict(self.after), "after_poor": dict(self.poor), "floors": dict(self.floors),
+            "listed": {name: {when: list(ids) for when, ids in one.items()} for name, one in self.listed.items()},
             "reasons": {lang: [one.say(lang) for one in self.why] for lang in ("zh", "en")},
         }  # fmt: skip
         return {"proposal": proposal, "digest": _digest(proposal), "signature": None}
@@ -97,7 +101,9 @@ class Adjustment:
     `frame` has a row a year: shares of paths that were cut, raised, held at the floor or left; months of payment
     (trend, p5, p50, p95) open and closed; the probability of being below the table's line, open and closed; basic
     benefits on the trend, closed less open, in yuan. `benefits` has a row a year and benefit: on the trend, the mean
-    and p5, p50, p95 of the ordinary, and the mean of the poor. `trend` are the decisions along the trend.
+    and p5, p50, p95 of the ordinary, and the mean of the poor. `lists` has a row a year and entry of a ranked list: its
+    rank, whether it is in on the trend, and the share of paths in which it is, for the ordinary and the poor.
+    `trend` are the decisions along the trend.
     """
 
     open: Outlook
@@ -106,6 +112,7 @@ class Adjustment:
     trend: tuple[Decision, ...]
     frame: pl.DataFrame
     benefits: pl.DataFrame
+    lists: pl.DataFrame
     notes: tuple[Phrase, ...] = ()
 
     @property
@@ -127,7 +134,8 @@ class Adjustment:
         return {
             "place": self.open.name(lang), "table": table_dict(self.table), "decision": self.decision.record(),
             "trend": [one.record()["proposal"] for one in self.trend], "years": self.frame.to_dicts(),
-            "benefits": self.benefits.to_dicts(), "moving_by_law": moving_benefits().to_dicts(),
+            "benefits": self.benefits.to_dicts(), "lists": self.lists.to_dicts(),
+            "moving_by_law": moving_benefits().to_dicts(),
             "open": self.open.to_dict(lang), "closed": self.closed.to_dict(lang),
             "notes": [one.say(lang) for one in self.said()], "warnings": [one.say(lang) for one in self.warnings],
         }  # fmt: skip
@@ -162,7 +170,8 @@ class Adjustment:
 
     def tables(self, lang: str) -> list[tuple[str, list[list[str]], list[int]]]:
         """Give the tables of the page: title, rows of cells (the first are heads), columns flush right."""
-        return [_steps_table(self.table, lang), self._years(lang), self._benefits(lang), _law_table(lang)]
+        lists = [self._list(one, lang) for one in self.table.benefits if one.ranked]
+        return [_steps_table(self.table, lang), self._years(lang), self._benefits(lang), *lists, _law_table(lang)]
 
     def _shown(self) -> list[int]:
         return self.open._shown(None)
@@ -190,6 +199,22 @@ class Adjustment:
                        " | ".join(f"{row[one]:g}" for one in ("p5", "p50", "p95")), f"{row['poor']:.2f}"]  # fmt: skip
             rows.append([str(row["year"]), _named(row["benefit"], lang), *numbers, f"{floors[row['benefit']]:g}"])
         return say("fund_adjust.benefits", lang), rows, [2, 3, 4, 5, 6]
+
+    def _list(self, benefit: Benefit, lang: str) -> tuple[str, list[list[str]], list[int]]:
+        """Tell a ranked list: today, and in which share of paths each is in at the first, the middle and last year."""
+        shown = self._shown()
+        years = list(dict.fromkeys([shown[0], shown[len(shown) // 2], shown[-1]]))
+        heads = [say(f"fund_adjust.{one}", lang) for one in ("rank", "entry", "start")]
+        poor = say("fund_adjust.covered_poor", lang, year=years[-1])
+        rows = [[*heads, *(str(one) for one in years), poor]]
+        frame = self.lists.filter(pl.col("benefit") == benefit.id)
+        for rank, entry in enumerate(benefit.ranked, 1):
+            own = {row["year"]: row for row in frame.filter(pl.col("rank") == rank).iter_rows(named=True)}
+            mark = "floor_in" if rank <= benefit.floor.value else "in" if rank <= benefit.start else "out"
+            rows.append([str(rank), entry.names[lang], say(f"fund_adjust.list_{mark}", lang),
+                         *(f"{own[one]['covered']:.0%}" for one in years),
+                         f"{own[years[-1]]['covered_poor']:.0%}"])  # fmt: skip
+        return say("fund_adjust.list", lang, benefit=_named(benefit.id, lang)), rows, list(range(3, len(rows[0])))
 
 
 @dataclass(slots=True)
@@ -249,7 +274,8 @@ def adjust(
     )
     return Adjustment(
         opened, closed, asked, trend, _years_frame(asked, opened, closed, chance), _benefits_frame(
-            asked, opened.base, along, chance), _notes(basis, asked, past),
+            asked, opened.base, along, chance), _lists_frame(asked, opened.base, along, chance),
+        _notes(basis, asked, past),
     )  # fmt: skip
 
 
@@ -277,7 +303,7 @@ def controls(table: Steps, state: State) -> Controls:
         elif one.moves == "critical":
             critical = [(value / one.start) ** -one.effect for value in both]
         else:
-            extra = [(value - one.start) * one.effect / 100 for value in both]
+            extra = [one.costs(value) / 100 for value in both]
     return Controls(
         ratio=ratio[0], ratio_assisted=ratio[1] + extra[1] - extra[0], critical=critical[0],
         critical_assisted=critical[1], extra=extra[0],
@@ -297,6 +323,7 @@ def table_dict(table: Steps) -> dict[str, Any]:
                 "id": one.id, "moves": one.moves, "better": "higher" if one.sense > 0 else "lower", "unit": one.unit,
                 "start": one.start, "start_source": one.start_source, "start_trust": one.start_trust,
                 "bound": one.bound, "steps": dict(one.steps), "effect": one.effect,
+                "list": [{"id": entry.id, "name": dict(entry.names), "cost": entry.cost} for entry in one.ranked],
                 "floor": {
                     "value": one.floor.value, "quote": one.floor.quote, "source": one.floor.title("en"),
                     "document": one.floor.document, "policy": one.floor.policy, "path": one.floor.path,
@@ -344,11 +371,18 @@ def _decision(basis: Basis, table: Steps, year: int, seen: Seen, done: Step) -> 
     known = {"months": seen.months, "margin": seen.margin, "trend": seen.trend, "probability": seen.probability(table)}
     shown = {name: None if math.isnan(value[0]) else round(float(value[0]), 4) for name, value in known.items()}
     row, benefit = int(done.row[0]), int(done.benefit[0])
+    listed = {
+        one.id: {
+            "before": one.listed(done.before.values[place, 0]), "after": one.listed(done.after.values[place, 0]),
+            "after_poor": one.listed(done.after.poor[place, 0]),
+        }
+        for place, one in enumerate(table.benefits) if one.ranked
+    }  # fmt: skip
     return Decision(
         year, basis.id, table.id, shown, table.rows[row].id if row >= 0 else "",
         table.benefits[benefit].id if benefit >= 0 else "", plain(done.before.values), plain(done.after.values),
         plain(done.after.poor), {one.id: one.floor.value for one in table.benefits},
-        tuple(reasons(table, done, seen)),
+        tuple(reasons(table, done, seen)), listed,
     )  # fmt: skip
 
 
@@ -389,6 +423,25 @@ def _benefits_frame(
     return pl.DataFrame(rows)
 
 
+def _lists_frame(
+    table: Steps, base: int, along: list[tuple[Seen, Step]], chance: list[tuple[Seen, Step]]
+) -> pl.DataFrame:
+    rows = []
+    for at, ((_, flat), (_, done)) in enumerate(zip(along, chance, strict=True)):
+        for place, one in enumerate(table.benefits):
+            held = [np.rint(values[place]) for values in (flat.after.values, done.after.values, done.after.poor)]
+            for rank, entry in enumerate(one.ranked, 1):
+                rows.append({
+                    "year": base + 1 + at, "benefit": one.id, "rank": rank, "entry": entry.id,
+                    "today": rank <= one.start,
+                    "trend": bool(held[0][0] >= rank), "covered": float((held[1] >= rank).mean()),
+                    "covered_poor": float((held[2] >= rank).mean()),
+                })  # fmt: skip
+    kinds = {"year": pl.Int64, "benefit": pl.String, "rank": pl.Int64, "entry": pl.String, "today": pl.Boolean,
+             "trend": pl.Boolean, "covered": pl.Float64, "covered_poor": pl.Float64}  # fmt: skip
+    return pl.DataFrame(rows, schema=kinds)
+
+
 def _notes(basis: Basis, table: Steps, past: tuple[float, ...]) -> tuple[Phrase, ...]:
     found = []
     if len(past) == 1:
@@ -424,10 +477,13 @@ def _law_table(lang: str) -> tuple[str, list[list[str]], list[int]]:
     rows = [[say(f"fund_adjust.{one}", lang) for one in heads]]
     for row in moving_benefits().iter_rows(named=True):
         parts = row["path"].split("/")
-        name = parts[1] if parts[0] == "parameters" else f"{parts[1]} {parts[-1]}"
+        name = row[f"name_{lang}"] or row["path"]
+        if knows(f"fund_adjust.growth_{parts[-1]}", lang):
+            name = say("fund_adjust.growth_of", lang, pot=name, what=say(f"fund_adjust.growth_{parts[-1]}", lang))
         trust = say(f"fund_trust.{row['trust']}", lang)
         quote = row["quote"] if len(row["quote"]) <= 60 else row["quote"][:57] + "..."
-        rows.append([row["policy"], name, f"{row['value']:g} {row['unit']}", quote, trust])
+        unit = "" if row["unit"] == "count" else f" {unit_text(row['unit'], lang)}"
+        rows.append([row["policy"], name, f"{row['value']:g}{unit}", quote, trust])
     return say("fund_adjust.law", lang), rows, [2]
 
 

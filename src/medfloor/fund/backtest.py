@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from medfloor.errors import UsageError
-from medfloor.fund.basis import Basis, national
+from medfloor.fund.basis import Basis, Place, national, place_basis
 from medfloor.fund.outlook import Outlook
 from medfloor.fund.projection import PATHS, SEED, prepare, project
-from medfloor.fund.series import Book, shipped_series
+from medfloor.fund.series import Book, series_text, shipped_series, source_text
 from medfloor.terminal import aligned
 from medfloor.words import Phrase, say
 
@@ -36,7 +36,7 @@ class Backtest:
     (what the last year fitted would have said), `actual`, `error` (forecast less actual), `error_share` (of the actual;
     null for months and balance), `inside`, `definition` and `fitted_definition`, `carried` (the forecast times the
     factor of the break, null where nothing broke) and `carried_share`. Units are those of the series: 10,000 persons,
-    100 million yuan, months, stays, yuan.
+    100 million yuan, months, stays, yuan. `breaks` have the year, the series and what changed.
     """
 
     since: int
@@ -44,12 +44,19 @@ class Backtest:
     through: int
     frame: pl.DataFrame
     outlook: Outlook
-    breaks: tuple[tuple[int, str], ...]
+    breaks: tuple[tuple[int, str, str], ...]
 
     def error_of(self, item: str, year: int) -> float:
         """Give the error of a forecast as a share of what happened."""
         row = self.frame.filter((pl.col("item") == item) & (pl.col("year") == year))
         return float(row["error_share"].item())
+
+    def head(self, lang: str) -> str:
+        """Say of which place it is, and of which years."""
+        return say(
+            "fund_project.backtest", lang, place=self.outlook.name(lang), since=self.since, until=self.until,
+            through=self.through,
+        )  # fmt: skip
 
     def to_frame(self, lang: str = "en") -> pl.DataFrame:
         """Give the frame with the items in words."""
@@ -61,8 +68,12 @@ class Backtest:
     def to_dict(self, lang: str = "en") -> dict[str, Any]:
         """Give everything as plain data, ready for JSON."""
         return {
+            "place": self.outlook.name(lang),
             "since": self.since, "until": self.until, "through": self.through, "rows": self.frame.to_dicts(),
-            "breaks": [{"year": year, "what": what} for year, what in self.breaks],
+            "breaks": [
+                {"year": year, "series": series_text(name, lang), "what": source_text(what, lang)}
+                for year, name, what in self.breaks
+            ],
             "notes": [one.say(lang) for one in self.said()],
         }  # fmt: skip
 
@@ -70,13 +81,14 @@ class Backtest:
         """Say what must be known beside the errors."""
         told = [Phrase.of("fund_project.backtest_points", points=self.until - self.since)]
         told += [
-            Phrase.of("fund_project.backtest_break", year=year) for year in sorted({one for one, _ in self.breaks})
+            Phrase.of("fund_project.backtest_break", year=year) for year in sorted({one for one, _, _ in self.breaks})
         ]
+        told += [one for one in self.outlook.notes if one.key == "fund_project.nations_series"]
         return [*told, Phrase("fund_project.backtest_same")]
 
     def text(self, lang: str = "en") -> str:
         """Tell it on a terminal."""
-        lines = [say("fund_project.backtest", lang, since=self.since, until=self.until, through=self.through), ""]
+        lines = [self.head(lang), ""]
         for title, rows, right in self.tables(lang):
             lines += [title, *aligned(rows, right), ""]
         return "\n".join([*lines, *(f"  - {one.say(lang)}" for one in self.said())])
@@ -111,36 +123,50 @@ class Backtest:
 
 def backtest(
     *,
-    since: int = 2020,
-    until: int = 2022,
-    through: int = 2025,
+    since: int | None = None,
+    until: int | None = None,
+    through: int | None = None,
     given: Mapping[str, float] | None = None,
     paths: int = PATHS,
     seed: int = SEED,
     book: Book | None = None,
+    place: Place | None = None,
 ) -> Backtest:
-    """Fit the nation to `since`..`until`, project to `through`, and hold it against the series.
+    """Fit the nation or a place to `since`..`until`, project to `through`, and hold it against the series.
 
-    The projection knows nothing after `until` but the standards of the year after, which are published ahead.
+    The nation is fitted to 2020-2022 and shown to 2025; a place to what is left of its years before the last three (of
+    three or four years: the last one or two). The projection knows nothing after `until` but the standards of the year
+    after, which are published ahead. A reserve at the start that is `given` is that of another year, and is not used.
 
-    Raises UsageError bad_fit_years where the years are out of order; what `national` raises; InputError missing_year
-    where a year that is compared was not published.
+    Raises UsageError bad_fit_years where the years are out of order or too few; what `national` raises; InputError
+    missing_year where a year that is compared was not published.
 
     >>> found = backtest(paths=200)
     >>> abs(found.error_of("insured", 2023)) < 0.02
     True
     """
+    first = since if since is not None else place.since if place else 2020
+    shown = through if through is not None else place.until if place else 2025
+    fitted = until if until is not None else max(shown - 3, min(first + 2, shown - 1), first + 1)
+    since, until, through = first, fitted, shown
     if not since < until < through:
         raise UsageError(
-            "bad_fit_years", f"a back-test needs fitted years before those shown, not {since}, {until}, {through}"
+            "bad_fit_years",
+            f"a back-test needs at least two fitted years and one after them, in order, not {since} to {until} and "
+            f"{through}; give more years",
         )
-    whole = book or shipped_series()
-    basis = national(since=since, until=until, given=given, book=whole)
+    whole = place.book if place else book or shipped_series()
+    known = {name: value for name, value in (given or {}).items() if name != "reserve.start"}
+    if place is None:
+        basis = national(since=since, until=until, given=known, book=whole)
+    else:
+        told = {name: value for name, value in place.told.items() if name != "reserve.start"}
+        basis = place_basis(replace(place, told=told), given=known, since=since, until=until)
     outlook = project(basis, years=through - until, paths=paths, seed=seed)
     rows = [*_of_funds(whole, basis, outlook, through), *_of_care(whole, basis, through)]
     broken = {name: whole[name].breaks for name in ("admissions", "inpatient_cost", "spending", "income")}
     breaks = tuple(
-        (year, f"{name}: {what}") for name, found in broken.items() for year, what in found if until < year <= through
+        (year, name, what) for name, found in broken.items() for year, what in found if until < year <= through
     )
     frame = pl.DataFrame(rows, infer_schema_length=None)
     return Backtest(since, until, through, frame, outlook, breaks)
@@ -177,8 +203,8 @@ def _row(
     shares = item not in ("balance", "months")
     return {
         "item": item, "year": year, "forecast": forecast, "low": low, "high": high, "same": same, "actual": actual,
-        "error": forecast - actual, "error_share": (forecast - actual) / actual if shares else None,
-        "same_share": (same - actual) / actual if shares else None,
+        "error": forecast - actual, "error_share": (forecast - actual) / actual if shares and actual else None,
+        "same_share": (same - actual) / actual if shares and actual else None,
         "inside": None if low is None or high is None else low <= actual <= high,
         "definition": 1, "fitted_definition": 1, "carried": None, "carried_share": None,
     }  # fmt: skip

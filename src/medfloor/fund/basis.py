@@ -18,6 +18,7 @@ import numpy.typing as npt
 from medfloor.errors import InputError, UsageError
 from medfloor.fund.cohorts import AGES, SHAPE, carry, read_people_by_year, spread
 from medfloor.fund.income import CLASS_STARTS, above_standard
+from medfloor.fund.offer import with_offer
 from medfloor.fund.outgo import FUNDS, KINDS, Cells, shaped
 from medfloor.fund.parameters import Parameters, parameters_of, shipped_parameters
 from medfloor.fund.series import Book, Growth, Series, book_of, changes, growth, shipped_series
@@ -43,6 +44,13 @@ _FITTED = {
     "growth.chronic": ("shock.chronic", "chronic"),
     "insured.participation": ("shock.participation", "participation"),
 }
+NEEDED = (
+    "insured", "income", "spending", "cumulative", "admissions", "inpatient_cost", "outpatient_cost", "chronic_cost",
+    "assistance", "assisted",
+)  # fmt: skip
+"""Series that a base is read from: every year that is fitted must be there."""
+
+_MAY_BE_ZERO = ("cumulative", "assistance", "assisted")
 _WIDE = 1.645
 """Sensitivity moves a fitted growth by so many standard errors: nine paths of ten."""
 
@@ -99,6 +107,7 @@ def national(
     table: Table | None = None,
     years: int = 0,
     persons: float | None = None,
+    where: str = "the published series",
 ) -> Basis:
     """Put the national base together from the published series, fitted to the years `since` to `until`.
 
@@ -119,6 +128,7 @@ def national(
             "bad_fit_years", f"the years {since} to {until} hold no change; give at least two years, in order"
         )
     whole = book or shipped_series()
+    _hold_years(whole, since, until, where)
     known = replace(whole.until(until), series=_with_next_standards(whole, until))
     start = (parameters or shipped_parameters()).with_value(
         "insured.assisted", 100 * known["assisted"].value(until) / known["insured"].value(until),
@@ -130,7 +140,8 @@ def national(
     people = _national_people(start, first, until, many)
     now = read_people_by_year(table, first=until, years=years) if table is not None else None
     base = people[-1] if now is None else now[0]
-    share = _share(base, known["insured"].value(until) * _PERSONS, start)
+    read = where if now is None else "the population table"
+    share = _share(base, known["insured"].value(until) * _PERSONS, start, read)
     assisted = np.full((*SHAPE, 2), 1.0)
     assisted[..., 1] = start.share("insured.assisted")
     assisted[..., 0] -= assisted[..., 1]
@@ -139,6 +150,7 @@ def national(
     fitted, errors = _fitted(known, start, cells, people, share, assisted, since, until, first)
     fitted = fitted.with_yours(given)
     cells = _scaled(known, until, members, cells, fitted)
+    cells, fitted, offered = with_offer(cells, members, fitted, year=until, given=given)
     outgo = known["spending"].value(until) * _MONEY
     if "reserve.start" not in given:
         held = known["cumulative"].value(until) * _MONEY
@@ -148,24 +160,47 @@ def national(
     reserve[2] = fitted.value("assistance.reserve") / 12 * known["assistance"].value(until) * _MONEY
     made = Basis(
         known.id, known.names, until, known, fitted, base if now is None else now, share, assisted, cells, reserve,
-        errors, (Phrase("fund_project.plan_2030"),) if known.id == "national" else (),
+        errors, (offered, *((Phrase("fund_project.plan_2030"),) if known.id == "national" else ())),
     )  # fmt: skip
     return made.with_yours(given)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Be a place file that was read: its series, its parameters, the years that it fits, and who lives there."""
+
+    where: str
+    book: Book
+    parameters: Parameters
+    told: Mapping[str, float]
+    since: int
+    until: int
+    persons: float | None
+    notes: tuple[Phrase, ...]
 
 
 def place_from(
     text: str, *, where: str = "the place file", given: Mapping[str, float] | None = None, table: Table | None = None,
     years: int = 0,
 ) -> Basis:  # fmt: skip
+    """Read a place of one's own and put its base together: see `read_place` and `place_basis`.
+
+    Raises what they raise.
+    """
+    return place_basis(read_place(text, where=where), given=given, table=table, years=years)
+
+
+def read_place(text: str, *, where: str = "the place file") -> Place:
     """Read a place of one's own: TOML that replaces series, parameters and years of the national base.
 
     Fields: id, name.zh, name.en, since, until (the years fitted to), [sources], [series.<name>] as in series.toml, and
     [parameters] with "growth.long_run" = 4.0 or a table of value, source and trust; people (how many live there in
-    2020, of the nation's ages; without it, as many for its insured as in the nation). Series that it does not give are
-    the nation's, which only makes sense for standards and growth: a place gives at least insured, income, spending and
-    cumulative, admissions and the three costs, assistance and assisted, for the years that it fits.
+    2020, of the nation's ages; without it, as many for its insured as in the nation). A place with series gives all of
+    NEEDED, for every year from `since` (2020) to `until` (the last year that any of them has); standards of premium and
+    subsidy are the nation's unless given.
 
-    Raises what `national` raises, and InputError bad_series.
+    Raises InputError bad_series, empty_place (neither series nor parameters nor people), missing_series; UsageError
+    no_such_parameter, bad_parameter.
     """
     try:
         data = tomllib.loads(text)
@@ -175,35 +210,91 @@ def place_from(
     for key in data:
         if key not in allowed:
             raise InputError("bad_series", f"{where}: {key} is no field of a place; use {', '.join(sorted(allowed))}")
+    for key in ("series", "parameters", "sources"):
+        if not isinstance(data.get(key, {}), Mapping):
+            raise InputError("bad_series", f"{where}: {key} is not a table of fields; write [{key}]")
+    if not any(data.get(one) for one in ("series", "parameters", "people", "since", "until")):
+        raise InputError(
+            "empty_place",
+            f"{where} says nothing of a place; give it [series.<name>], [parameters] or people, or leave out --place "
+            "for the nation",
+        )
     own = data.get("series", {})
-    needed = (
-        "insured", "income", "spending", "cumulative", "admissions", "inpatient_cost", "outpatient_cost",
-        "chronic_cost", "assistance", "assisted",
-    )  # fmt: skip
-    lacking = [name for name in needed if name not in own] if own else []
+    lacking = [name for name in NEEDED if name not in own] if own else []
     if lacking:
         raise InputError(
             "missing_series", f"{where} has series of its own and lacks {', '.join(lacking)}; a place gives all of them"
         )
     book = book_of(data, where=where, base=shipped_series())
     parameters = parameters_of(data.get("parameters", {}), shipped_parameters(), dict(book.sources), where=where)
-    last = max(point.year for point in book["spending"].points)
     told = {name: parameters.value(name) for name in _names(data.get("parameters", {}))}
+    # The last year that any series has, so that one which ends early is an error and does not move the base.
+    last = max(point.year for name in NEEDED for point in book[name].points)
+    since = _whole(data.get("since", FIRST), "since", where)
+    until = _whole(data.get("until", last), "until", where)
+    notes = [] if own else [Phrase.of("fund_project.nations_series", file=where)]
+    if until != LAST:
+        notes.append(Phrase.of("fund_project.other_base", until=until, nation=LAST))
+    return Place(where, book, parameters.checked(), told, since, until, _count(data.get("people"), where), tuple(notes))
+
+
+def place_basis(
+    place: Place, *, given: Mapping[str, float] | None = None, table: Table | None = None, years: int = 0,
+    since: int | None = None, until: int | None = None,
+) -> Basis:  # fmt: skip
+    """Put the base of a place together, fitted to its own years or to those asked for.
+
+    Raises what `national` raises.
+    """
     made = national(
-        since=_whole(data.get("since", FIRST), "since", where), until=_whole(data.get("until", last), "until", where),
-        given=told | dict(given or {}), book=book, parameters=parameters.checked(), table=table, years=years,
-        persons=_count(data.get("people"), where),
+        since=place.since if since is None else since, until=place.until if until is None else until,
+        given=dict(place.told) | dict(given or {}), book=place.book, parameters=place.parameters, table=table,
+        years=years, persons=place.persons, where=place.where,
     )  # fmt: skip
     # What the file says about its parameters stays with them; only --set is the user's without more.
     kept = made.parameters
-    for name in told:
+    for name in place.told:
         if name not in (given or {}):
-            one = parameters[name]
+            one = place.parameters[name]
             kept = kept.with_value(name, one.value, source=one.source, trust=one.trust, year=one.year)
-    return replace(made, parameters=kept)
+    return replace(made, parameters=kept, notes=(*made.notes, *place.notes))
 
 
 # National
+
+
+def _hold_years(book: Book, since: int, until: int, where: str) -> None:
+    """See that every series has every year that is fitted, above zero where it must be, and that they fit together."""
+    for name in NEEDED:
+        series = book[name]
+        for year in range(since, until + 1):
+            if not series.has(year):
+                there = ", ".join(str(point.year) for point in series.points)
+                raise InputError(
+                    "missing_year",
+                    f"{where}: series.{name} has no value for {year}; it has {there}. Give one, or fit other years "
+                    f"than {since} to {until} (since, until)",
+                )
+            if name not in _MAY_BE_ZERO and series.value(year) <= 0:
+                raise InputError(
+                    "bad_series",
+                    f"{where}: series.{name}, {year}: {series.value(year):g} has no growth; give a number above 0",
+                )
+    for year in range(since, until + 1):
+        cost = sum(book[f"{kind}_cost"].value(year) for kind in KINDS)
+        paid = book["spending"].value(year) + book["assistance"].value(year)
+        if paid > cost:
+            raise InputError(
+                "does_not_add_up",
+                f"{where}: spending and assistance of {year} come to {paid:,.2f}, but all care cost {cost:,.2f} "
+                f"({', '.join(f'{kind}_cost' for kind in KINDS)}); mend one of them, or its unit",
+            )
+        if book["assisted"].value(year) > book["insured"].value(year):
+            raise InputError(
+                "does_not_add_up",
+                f"{where}: {book['assisted'].value(year):,.2f} assisted are more than "
+                f"{book['insured'].value(year):,.2f} insured in {year}; mend one of them",
+            )
 
 
 def _with_next_standards(book: Book, until: int) -> tuple[Any, ...]:
@@ -228,7 +319,7 @@ def _national_people(parameters: Parameters, first: int, until: int, persons: fl
     return carry(people, parameters, first=first, years=until - first)
 
 
-def _share(people: Array, insured: float, parameters: Parameters) -> Array:
+def _share(people: Array, insured: float, parameters: Parameters, where: str) -> Array:
     """Give the part of each cell that is insured: of children and the old as told, of the others what is left."""
     share = np.empty(AGES)
     low, high = CLASS_STARTS[1:]
@@ -237,12 +328,14 @@ def _share(people: Array, insured: float, parameters: Parameters) -> Array:
     known = float(
         (people.sum(axis=(1, 2)) * np.where((np.arange(AGES) < low) | (np.arange(AGES) >= high), share, 0)).sum()
     )
-    between = (insured - known) / float(people[low:high].sum())
+    whole = float(people[low:high].sum())
+    between = (insured - known) / whole if whole > 0 else math.nan
     if not 0 <= between <= 1:
         raise InputError(
             "does_not_add_up",
-            f"{insured:,.0f} insured do not fit {people.sum():,.0f} people: {between:.0%} of ages 18-59 would be "
-            "insured; mend the people, the insured, insured.child_share or insured.elderly_share",
+            f"{where}: {insured:,.0f} insured do not fit {people.sum():,.0f} people, {whole:,.0f} of them of ages "
+            f"18-59: {known:,.0f} children and old are insured already, so {between:.0%} of ages 18-59 would be; mend "
+            "the people, the insured, insured.child_share or insured.elderly_share",
         )
     share[low:high] = between
     return np.broadcast_to(share[:, None, None], SHAPE).copy()
@@ -278,18 +371,7 @@ def _scaled(book: Book, year: int, members: Array, cells: Cells, parameters: Par
             )  # fmt: skip
         paid = expected[FUNDS.index(fund)]
         cells = cells.scaled(fund, total / paid if paid > 0 else 0.0)
-    return with_commercial(cells, members, parameters)
-
-
-def with_commercial(cells: Cells, members: Array, parameters: Parameters) -> Cells:
-    """Let the commercial product pay its part of the premium in the base year, if all were members of it."""
-    ratio = cells.ratio.copy()
-    ratio[3] = 0.0
-    ratio[3, 0] = 1.0
-    cells = replace(cells, ratio=ratio)
-    wanted = parameters.value("commercial.premium") * parameters.share("commercial.payout") * members.sum()
-    paid = float(cells.expected(members[None])[0, 3].sum())
-    return cells.scaled("commercial", wanted / paid if paid > 0 else 0.0)
+    return cells
 
 
 def _since(book: Book, told: int, year: int) -> float:

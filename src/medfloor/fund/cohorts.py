@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,12 @@ _INFANT = 0.005
 _FERTILE = slice(15, 50)
 _SPREAD = 5.0
 _MOVING = slice(18, 46)
+_FLOWS = ("births", "deaths", "migration")
+_OLDEST_AT_LEAST = 85
+"""A table of people that ends below this age has left the old out."""
+
+_MOST_CHANGE = 0.10
+"""By what part a place may grow or shrink in a year before births, deaths and migration must say why: ours."""
 
 
 def carry(people: Array, parameters: Parameters, *, first: int, years: int) -> Array:
@@ -74,13 +81,15 @@ def spread(bands: dict[str, float], total: float, male: float, urban: float, old
 def read_people_by_year(table: Table, *, first: int, years: int) -> Array:
     """Read a table of the user's: year, age, sex, persons, and optionally residence. Rows must add up.
 
-    Ages are single years from 0 (100 stands for 100 and over). A row whose age is "all" is a total of its year (and of
-    its sex, where it has one), and the rows must come to it within half a person a row. Where the table has births,
-    deaths and migration in such a total row, each year must be the year before and these.
+    Ages are single years from 0 (100 stands for 100 and over), each once for every year, sex and residence, with 0
+    persons where there is nobody. A row whose age is "all" is a total of its year (and of its sex or residence, where
+    it has one), and the rows must come to it within half a person a row. Where the table has births, deaths and
+    migration in the total rows of years, each year must be the year before and these; without them a year may differ
+    from the one before by a tenth.
 
-    Raises InputError: missing_column, missing_year, bad_number, does_not_add_up.
+    Raises InputError: missing_column, missing_year, missing_age, given_twice, bad_number, does_not_add_up.
     """
-    frame = frame_of(table)
+    frame = frame_of(table).with_row_index("line", 2)
     for name in ("year", "age", "sex", "persons"):
         if name not in frame.columns:
             raise InputError("missing_column", f"the population table has no column {name}; it needs year, age, sex, "
@@ -93,8 +102,10 @@ def read_people_by_year(table: Table, *, first: int, years: int) -> Array:
     if missing:
         raise InputError("missing_year", f"the population table lacks {', '.join(map(str, missing))}; give every year "
                          f"from {first} to {first + years}, or fewer --years")  # fmt: skip
+    _hold_each_once(cells)
     _hold_totals(cells, totals)
-    _hold_flows(cells, totals)
+    explained = _hold_flows(cells, totals, first=first, last=first + years)
+    _hold_steps(cells, explained, first=first, last=first + years)
     found = np.zeros((years + 1, *SHAPE))
     wanted = cells.filter(pl.col("year").is_between(first, first + years))
     np.add.at(
@@ -164,13 +175,14 @@ def _next_year(people: Array, parameters: Parameters, year: int) -> Array:
 def _cells(frame: pl.DataFrame) -> pl.DataFrame:
     residence = pl.col("residence").cast(pl.String) if "residence" in frame.columns else pl.lit("urban")
     read = frame.select(
+        "line",
         pl.col("year").cast(pl.Int64, strict=False),
         pl.col("age").cast(pl.Int64, strict=False),
         pl.col("sex").replace_strict(list(SEXES), [0, 1], default=None, return_dtype=pl.Int64),
         residence.replace_strict(list(RESIDENCES), [0, 1], default=None, return_dtype=pl.Int64).alias("at"),
         pl.col("persons").cast(pl.Float64, strict=False),
     )
-    wrong = read.with_row_index("line", 2).filter(
+    wrong = read.filter(
         pl.any_horizontal(pl.all().is_null())
         | ~pl.col("age").is_between(0, AGES - 1)
         | (pl.col("persons") < 0)
@@ -179,7 +191,7 @@ def _cells(frame: pl.DataFrame) -> pl.DataFrame:
     if wrong.height:
         raise InputError(
             "bad_number",
-            f"{wrong.height} rows of the population table cannot be read, the first about line {wrong['line'][0]}: "
+            f"{wrong.height} rows of the population table cannot be read, the first in line {wrong['line'][0]}: "
             "year and age are whole numbers (age 0 to 100), sex male or female, residence urban or rural, persons not "
             "below 0",
         )
@@ -188,7 +200,7 @@ def _cells(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _totals(frame: pl.DataFrame) -> pl.DataFrame:
     """Read the total rows; one that cannot be read is an error, because nothing could be held against it."""
-    numbers = [name for name in ("persons", "births", "deaths", "migration") if name in frame.columns]
+    numbers = [name for name in ("persons", *_FLOWS) if name in frame.columns]
     read = frame.with_columns(
         pl.col("year").cast(pl.Int64, strict=False), pl.col(numbers).cast(pl.Float64, strict=False)
     )
@@ -199,34 +211,109 @@ def _totals(frame: pl.DataFrame) -> pl.DataFrame:
     return read
 
 
+def _hold_each_once(cells: pl.DataFrame) -> None:
+    """See that every age from 0 on stands once for each year, sex and residence that the table has."""
+    keys = ["year", "age", "sex", "at"]
+    again = cells.filter(~pl.struct(keys).is_first_distinct())
+    if again.height:
+        row = again.row(0, named=True)
+        raise InputError(
+            "given_twice",
+            f"the population table gives {_cell(row)} again in line {row['line']} ({again.height} rows in all are "
+            "given twice); leave one of them",
+        )
+    top = int(cells["age"].cast(pl.Int64).to_numpy().max())
+    if top < _OLDEST_AT_LEAST:
+        raise InputError(
+            "missing_age",
+            f"the population table ends at age {top}; go on to 100 (100 and over), with 0 persons where there is "
+            "nobody",
+        )
+    ages = pl.DataFrame({"age": range(top + 1)}, schema={"age": pl.Int64})
+    wanted = cells.select("year").unique().join(ages, how="cross")
+    for name in ("sex", "at"):
+        there = pl.DataFrame({name: [0, 1]}) if name == "sex" else cells.select(name).unique()
+        wanted = wanted.join(there, how="cross")
+    lacking = wanted.join(cells, on=keys, how="anti").sort(keys)
+    if lacking.height:
+        raise InputError(
+            "missing_age",
+            f"the population table lacks {_cell(lacking.row(0, named=True))} ({lacking.height} rows in all); give "
+            f"every age from 0 to {top} for each year, sex and residence, with 0 persons where there is nobody",
+        )
+
+
+def _cell(row: dict[str, Any]) -> str:
+    return f"year {row['year']}, age {row['age']}, {SEXES[row['sex']]}, {RESIDENCES[row['at']]}"
+
+
 def _hold_totals(cells: pl.DataFrame, totals: pl.DataFrame) -> None:
     for row in totals.iter_rows(named=True):
-        inside = cells.filter(pl.col("year") == int(row["year"]))
-        if row["sex"] in SEXES:
-            inside = inside.filter(pl.col("sex") == SEXES.index(row["sex"]))
+        inside, who = cells.filter(pl.col("year") == int(row["year"])), ""
+        for name, known, column in (("sex", SEXES, "sex"), ("residence", RESIDENCES, "at")):
+            if row.get(name) in known:
+                inside = inside.filter(pl.col(column) == known.index(row[name]))
+                who += f", {row[name]}"
         told, summed = float(row["persons"]), float(inside["persons"].sum())
         if abs(told - summed) > max(0.5 * inside.height, 1e-9 * told):
-            who = "" if row["sex"] not in SEXES else f", {row['sex']}"
             raise InputError(
                 "does_not_add_up",
-                f"the population table says {told:,.0f} people for {row['year']}{who}, but its rows come to "
-                f"{summed:,.0f}; mend the rows or the total",
+                f"line {row['line']} of the population table says {told:,.0f} people for {row['year']}{who}, but its "
+                f"rows come to {summed:,.0f}; mend the rows or the total",
             )
 
 
-def _hold_flows(cells: pl.DataFrame, totals: pl.DataFrame) -> None:
-    flows = [name for name in ("births", "deaths", "migration") if name in totals.columns]
-    if len(flows) < 3:
-        return
+def _hold_flows(cells: pl.DataFrame, totals: pl.DataFrame, *, first: int, last: int) -> set[int]:
+    """See that births, deaths and migration lead from year to year; give the years that they explain."""
+    flows = [name for name in _FLOWS if name in totals.columns]
+    if not flows:
+        return set()
+    lacking = [name for name in _FLOWS if name not in flows]
+    if lacking:
+        raise InputError(
+            "missing_column",
+            f"the population table has {', '.join(flows)} and no {', '.join(lacking)}; give all three (0 where there "
+            "is none), or none of them",
+        )
+    whole = totals.filter(~pl.col("sex").is_in(list(SEXES)).fill_null(False))
+    if "residence" in whole.columns:
+        whole = whole.filter(~pl.col("residence").is_in(list(RESIDENCES)).fill_null(False))
+    rows = {int(row["year"]): row for row in whole.iter_rows(named=True)}
     people = dict(cells.group_by("year").agg(pl.col("persons").sum()).iter_rows())
-    for row in totals.filter(~pl.col("sex").is_in(list(SEXES))).iter_rows(named=True):
-        year = int(row["year"])
-        if year - 1 not in people or any(row[name] is None for name in flows):
-            continue
-        expected = people[year - 1] + float(row["births"]) - float(row["deaths"]) + float(row["migration"])
+    for year in range(first + 1, last + 1):
+        row = rows.get(year)
+        if row is None or any(row[name] is None for name in _FLOWS):
+            raise InputError(
+                "missing_year",
+                f"the population table has {', '.join(_FLOWS)}, but not for {year}; give them in a row of {year} whose "
+                "age and sex are all",
+            )
+        if row["births"] < 0 or row["deaths"] < 0:
+            raise InputError("bad_number", f"line {row['line']} of the population table: births and deaths are not "
+                             "below 0")  # fmt: skip
+        expected = people[year - 1] + row["births"] - row["deaths"] + row["migration"]
         if abs(expected - people[year]) > 0.5 * AGES * 4:
             raise InputError(
                 "does_not_add_up",
-                f"{year - 1} with births, deaths and migration of {year} comes to {expected:,.0f}, but the table has "
-                f"{people[year]:,.0f} people in {year}; mend one of them",
+                f"line {row['line']} of the population table: {year - 1} with births, deaths and migration of {year} "
+                f"comes to {expected:,.0f}, but the table has {people[year]:,.0f} people in {year}; mend one of them",
+            )
+    return set(range(first + 1, last + 1))
+
+
+def _hold_steps(cells: pl.DataFrame, explained: set[int], *, first: int, last: int) -> None:
+    """See that there is somebody in every year, and that no year leaps without births, deaths and migration."""
+    people = dict(cells.group_by("year").agg(pl.col("persons").sum()).iter_rows())
+    for year in range(first, last + 1):
+        if not people[year] > 0:
+            raise InputError("does_not_add_up", f"the population table has nobody in {year}; give the persons")
+        if year == first or year in explained:
+            continue
+        change = people[year] / people[year - 1] - 1
+        if abs(change) > _MOST_CHANGE:
+            raise InputError(
+                "does_not_add_up",
+                f"the population table goes from {people[year - 1]:,.0f} people in {year - 1} to "
+                f"{people[year]:,.0f} in {year} ({change:+.0%}); more than {_MOST_CHANGE:.0%} in a year needs births, "
+                "deaths and migration in rows of age all, or is a slip",
             )

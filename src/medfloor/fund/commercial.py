@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 from medfloor.errors import UsageError
 from medfloor.fund.parameters import Parameters
 from medfloor.fund.risks import COVER, PRODUCT, Product, Risks
-from medfloor.fund.series import unit_text
+from medfloor.fund.series import source_text, unit_text
 from medfloor.terminal import aligned
 from medfloor.words import Phrase, knows, say
 
@@ -98,8 +98,9 @@ class Price:
         return pl.DataFrame(
             [
                 {
-                    "parameter": one.name, "value": one.value, "unit": unit_text(one.unit, lang), "year": one.year,
-                    "trust": one.trust, "source": one.source,
+                    "parameter": one.name, "title": one.title(lang), "value": one.value,
+                    "unit": unit_text(one.unit, lang), "year": one.year,
+                    "trust": one.trust, "source": source_text(one.source, lang),
                 }
                 for one in self.parameters.all
             ]
@@ -183,7 +184,7 @@ def price(
     The base of the odds is set once, so that `market.take_up` of the ordinary join with every disease covered at the
     product's premium; changes of cover, premium and selection then move them.
 
-    Raises UsageError bad_horizon for years or draws that cannot be.
+    Raises UsageError bad_horizon for years or draws that cannot be, bad_seed for a seed below 0.
 
     >>> from medfloor.fund.risks import pricing_parameters, product_of, stated_risks
     >>> known = pricing_parameters()
@@ -193,6 +194,8 @@ def price(
     """
     if not 1 <= years <= 75 or not 1 <= draws <= 1_000_000:
         raise UsageError("bad_horizon", f"{years} years and {draws} draws cannot be; use 1 to 75 and 1 to 1,000,000")
+    if seed < 0:
+        raise UsageError("bad_seed", f"the seed {seed} is below 0; use a whole number from 0 on")
     rng = np.random.default_rng(seed)
     joined = _Market(risks, product, parameters)
     classes = joined.classes()
@@ -217,6 +220,17 @@ def price(
         product, classes, figures, pl.DataFrame(variants, schema_overrides=kinds), walked, joined.curve(), spiral,
         parameters, risks.source, seed, risks.synthetic,
     )  # fmt: skip
+
+
+def joining(risks: Risks, product: Product, parameters: Parameters) -> pl.DataFrame:
+    """Give the classes of `price` alone: persons, members, premium and loss at the product's premium.
+
+    >>> from medfloor.fund.risks import pricing_parameters, product_of, stated_risks
+    >>> known = pricing_parameters()
+    >>> joining(stated_risks(known, product_of(known)), product_of(known), known)["members"].sum() > 0
+    True
+    """
+    return _Market(risks, product, parameters).classes()
 
 
 @dataclass(frozen=True, eq=False)

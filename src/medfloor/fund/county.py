@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from medfloor.errors import InputError, UsageError
-from medfloor.fund.basis import LAST, Basis, national, with_commercial
+from medfloor.fund.basis import LAST, Basis, national
 from medfloor.fund.cohorts import AGES, SHAPE
 from medfloor.fund.income import CLASSES
-from medfloor.fund.outgo import FUNDS, KIND_OF, STATUSES, counted, counted_people
+from medfloor.fund.offer import with_offer
+from medfloor.fund.outgo import FUNDS, KIND_OF, STATUSES, Cells, counted, counted_people
 from medfloor.fund.parameters import Parameters
 from medfloor.fund.series import shipped_series
 from medfloor.intake import read_people, read_spells
@@ -25,6 +26,9 @@ from medfloor.settlement import settle
 from medfloor.settlement.settle import law_of
 from medfloor.tables import INSURED_CLASSES, RESIDENCES, SCHEMES, SEXES
 from medfloor.words import Phrase
+
+if TYPE_CHECKING:
+    from medfloor.fund.risks import Product, Risks
 
 Array = npt.NDArray[np.float64]
 
@@ -55,10 +59,7 @@ def county(
     nation = national(given=given)
     parameters = _of_policy(nation.parameters, law, base, dict(given or {}))
     cells = counted(people, frame, tiers)
-    if "commercial" in tiers and "commercial.take_up" not in (given or {}):
-        parameters = parameters.with_value("commercial.take_up", 100.0, source="the policy's tier", trust="derived")
-    if "commercial" not in tiers:
-        cells = with_commercial(cells, members, parameters)
+    cells, parameters, offered = _commercial(people, frame, tiers, cells, members, parameters, base, dict(given or {}))
     outgo = float(cells.expected(members[None])[0, :2].sum())
     paid = frame.group_by("person_id").agg(pl.col("pay_basic").sum()) if "pay_basic" in frame.columns else None
     if paid is not None and "shock.random" not in (given or {}) and paid["pay_basic"].sum() > 0:
@@ -77,8 +78,8 @@ def county(
     assisted = np.where(here[..., None] > 0, assisted, [1 - rough, rough])
     parameters = parameters.with_value("insured.assisted", 100 * float(rough), source="the population", trust="derived")
     made_up = _made_up(tables["people"])
-    notes = [Phrase("fund_project.nation_growth"), Phrase("fund_project.reserve_assumed")]
-    notes = notes[:1] if "reserve.start" in (given or {}) else notes
+    notes = [offered, Phrase("fund_project.nation_growth")]
+    notes += [] if "reserve.start" in (given or {}) else [Phrase("fund_project.reserve_assumed")]
     return Basis(
         name, (("zh", name), ("en", name)), base, nation.book, parameters, here, np.ones(SHAPE), assisted, cells,
         reserve, nation.errors, tuple(notes), "+".join(_stem(one) for one in reforms) or "baseline", made_up,
@@ -147,6 +148,37 @@ def _settled(
         *(pl.col(one).cast(pl.Float64) for one in ("total", *(f"pay_{tier}" for tier in tiers))),
     )
     return joined, tiers
+
+
+def _commercial(
+    people: pl.DataFrame, frame: pl.DataFrame, tiers: tuple[str, ...], cells: Cells, members: Array,
+    parameters: Parameters, year: int, given: dict[str, float],
+) -> tuple[Cells, Parameters, Phrase]:  # fmt: skip
+    """Take the commercial product as the policy's tier paid it, or else as it is priced for what people bore."""
+    if "commercial" in tiers:
+        for name in ("commercial.take_up", "commercial.take_up_assisted"):
+            if name not in given:
+                parameters = parameters.with_value(name, 100.0, source="the policy's tier", trust="derived", year=year)
+        paid = float(cells.expected(members[None])[0, FUNDS.index("commercial")].sum())
+        due = parameters.value("commercial.premium") * float(members.sum())
+        if "commercial.payout" not in given and due > 0:
+            payout = min(100 * paid / due, parameters["commercial.payout"].most)
+            parameters = parameters.with_value(
+                "commercial.payout", payout, source="the policy's tier", trust="derived", year=year
+            )
+        return cells, parameters, Phrase("fund_project.commercial_tier")
+
+    def count(product: Product) -> Risks:
+        # Imported here, because risks counts populations with this module.
+        from medfloor.fund.risks import counted_risks
+
+        borne = frame.group_by("person_id").agg(
+            (pl.col("total").sum() - pl.sum_horizontal([pl.col(f"pay_{one}").sum() for one in tiers])).alias("own"),
+            (pl.col("kind") == 2).any().alias("history"),
+        )
+        return counted_risks(people, borne, product, rng=np.random.default_rng(0), replicates=1)
+
+    return with_offer(cells, members, parameters, year=year, given=given, count=count)
 
 
 def _of_policy(parameters: Parameters, law: Any, year: int, given: Mapping[str, float]) -> Parameters:

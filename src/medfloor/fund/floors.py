@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from medfloor.errors import InputError
+from medfloor.fund.series import TRUSTS
 from medfloor.policy.load import load_policy
 from medfloor.policy.model import Policy
 from medfloor.policy.numbers import Number, address_of, ground_of, numbers_of
@@ -47,6 +48,8 @@ class Floor:
 def read_floor(given: Any, moves: str, where: str) -> Floor:
     """Read a floor: { policy, path } of the library, or { value, source, trust }, and hold it against the national one.
 
+    `source` is a text, or { zh, en }.
+
     Raises InputError bad_step_table, and under_floor for a line that is harder than the national one.
     """
     if not isinstance(given, Mapping) or not (set(given) == {"policy", "path"} or set(given) == {
@@ -59,8 +62,16 @@ def read_floor(given: Any, moves: str, where: str) -> Floor:
         value = given["value"]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise InputError("bad_step_table", f"{where}: floor {value!r} is no number")
-        said = str(given["source"])
-        found = Floor(float(value), "", "", (("zh", said), ("en", said)), "", "", "", str(given["trust"]))
+        said = given["source"]
+        if given["trust"] not in TRUSTS:
+            raise InputError(
+                "bad_step_table", f"{where}: floor: trust {given['trust']!r} is none of {', '.join(TRUSTS)}"
+            )
+        if isinstance(said, Mapping) and not {"zh", "en"} <= set(said):
+            raise InputError("bad_step_table", f"{where}: floor: source is a text, or one in zh and one in en")
+        both = said if isinstance(said, Mapping) else {"zh": said, "en": said}
+        titles = tuple((lang, str(both[lang])) for lang in ("zh", "en"))
+        found = Floor(float(value), "", "", titles, "", "", "", str(given["trust"]))
     if moves in NATIONAL:
         national = law_number(*NATIONAL[moves], where)
         hard = found.value > national.value if moves == "critical" else found.value < national.value
@@ -101,12 +112,17 @@ def moving_benefits() -> pl.DataFrame:
     rows = []
     for policy, _ in MOVING:
         version = load_policy(policy).versions[-1]
+        names = {one.id: one.name for one in version.parameters} | {one.id: one.name for one in version.pots}
         for number in numbers_of(version):
             path = address_of(number.path)
+            parts = path.split("/")
+            known = names.get(parts[1]) if parts[0] in ("parameters", "pots") else None
             if any(one in path for one in _NAMES) and number.case.value is not None:
                 one = _floor(version, number, policy, path)
                 rows.append({
-                    "policy": policy, "path": path, "value": one.value, "unit": one.unit, "document": one.document,
+                    "policy": policy, "path": path, "name_zh": known.zh if known else "",
+                    "name_en": known.en if known else "", "value": one.value, "unit": one.unit,
+                    "document": one.document,
                     "quote": one.quote, "trust": one.trust,
                 })  # fmt: skip
     return pl.DataFrame(rows)

@@ -392,7 +392,7 @@ def _lattice(risks: Sequence[Risk], level: int, terms: int | None) -> tuple[Arra
     reach = mean + 12 * sd
     while sum(one.expected * float(1 - one.severity.below(np.array([reach / 2]))[0]) for one in risks) > 1e-8:
         reach *= 1.5
-    cells = terms or 2 ** math.ceil(math.log2(reach / smallest * 32 * 2**level))
+    cells = terms or 2 ** max(6, math.ceil(math.log2(reach / smallest * 32 * 2**level)))
     if cells > _MOST_CELLS:
         return None
     # Cell j holds payments between j - 1/2 and j + 1/2 steps; its probability is told at its upper edge.

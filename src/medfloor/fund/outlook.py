@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from medfloor.fund.income import CLASSES, split_subsidy
+from medfloor.fund.ledger import cells_frame
 from medfloor.fund.outgo import FUNDS
 from medfloor.fund.parameters import Parameters
 from medfloor.fund.reserves import QUANTILES, below, fan, first_year, months
@@ -38,7 +39,8 @@ class Outlook:
     each line, in the year (`now`) and in it or any year before (`ever`). `firsts` has the first year of deficit and of
     an empty fund: on the trend (null: never within the horizon), the share of paths, and the year by which a tenth,
     half and nine tenths of the paths are there. `people` counts people and members; `fiscal` splits the subsidy of the
-    basic fund, and has what is collected ahead, in hand for the next year.
+    basic fund, and has what is collected ahead, in hand for the next year. `cells` lays open the outgo of the base year
+    and of the last one, cell by cell (see `ledger.cells_frame`).
     """
 
     id: str
@@ -54,6 +56,7 @@ class Outlook:
     firsts: pl.DataFrame
     people: pl.DataFrame
     fiscal: pl.DataFrame
+    cells: pl.DataFrame
     parameters: Parameters
     book: Book
     synthetic: bool
@@ -95,7 +98,7 @@ class Outlook:
             "paths": self.paths, "seed": self.seed, "lines_asked": list(self.asked), "synthetic": self.synthetic,
             "funds": _plain(self.frame), "lines": _plain(self.lines), "firsts": _plain(self.firsts),
             "people": _plain(self.people), "fiscal": _plain(self.fiscal),
-            "parameters": _plain(self.parameters.to_frame(lang)), "series": _plain(self.book.to_frame()),
+            "parameters": _plain(self.parameters.to_frame(lang)), "series": _plain(self.book.to_frame(lang)),
             "notes": [one.say(lang) for one in self.said()], "warnings": [one.say(lang) for one in self.warnings],
         }  # fmt: skip
 
@@ -110,10 +113,10 @@ class Outlook:
         """Choose the unit of money by the size of the fund: 100 million or 10,000 yuan."""
         return ("hundred_million", 1e8) if self.value("outgo", self.base + 1) >= 1e9 else ("ten_thousand", 1e4)
 
-    def text(self, lang: str = "en", *, every: int | None = None) -> str:
-        """Tell it on a terminal: people, the basic fund year by year, lines, first years, the other funds, notes."""
+    def text(self, lang: str = "en", *, every: int | None = None, funds: Sequence[str] = FUNDS[:1]) -> str:
+        """Tell it on a terminal: `funds` year by year with their lines, first years, all funds, people, notes."""
         lines = [self.head(lang), ""]
-        for title, rows, right in self.tables(lang, every=every):
+        for title, rows, right in self.tables(lang, every=every, funds=funds):
             lines += [title, *aligned(rows, right), ""]
         for heading, phrases in (("warnings", list(self.warnings)), ("notes", self.said())):
             if phrases:
@@ -135,39 +138,42 @@ class Outlook:
         """Name the scenario."""
         return say("fund_project.baseline", lang) if self.scenario == "baseline" else self.scenario
 
-    def tables(self, lang: str, *, every: int | None = None) -> list[tuple[str, list[list[str]], list[int]]]:
+    def tables(
+        self, lang: str, *, every: int | None = None, funds: Sequence[str] = FUNDS[:1]
+    ) -> list[tuple[str, list[list[str]], list[int]]]:
         """Give the tables of the page: title, rows of cells (the first are heads), columns flush right.
 
         `every` shows each so manieth year only; without it about ten years are shown, always the first and the last.
         """
         shown = self._shown(every)
-        return [self._years(lang, shown), self._lines(lang, shown), self._firsts(lang), self._funds(lang),
-                self._members(lang, shown), self._fiscal(lang, shown)]  # fmt: skip
+        each = [made(lang, shown, fund) for fund in funds for made in (self._years, self._lines)]
+        return [*each, self._firsts(lang), self._funds(lang), self._members(lang, shown), self._fiscal(lang, shown)]
 
     def _shown(self, every: int | None) -> list[int]:
         step = every or max(1, math.ceil(self.years / 10))
         years = list(range(self.base + 1, self.base + self.years + 1))
         return [year for year in years if (year - years[0]) % step == 0 or year == years[-1]]
 
-    def _years(self, lang: str, shown: list[int]) -> tuple[str, list[list[str]], list[int]]:
+    def _years(self, lang: str, shown: list[int], fund: str) -> tuple[str, list[list[str]], list[int]]:
         unit, size = self.unit()
         heads = ["year", "income", "outgo", "balance", "reserve", "months", "fan"]
         rows = [[say(f"fund_project.{one}", lang) for one in heads]]
         for year in shown:
-            money = [f"{self.value(one, year) / size:,.1f}" for one in ("income", "outgo", "balance", "reserve")]
-            low, mid, high = (self.value("months", year, column=one) for one in ("p5", "p50", "p95"))
-            rows.append([str(year), *money, f"{self.value('months', year):.1f}", f"{low:.1f} | {mid:.1f} | {high:.1f}"])
-        return say("fund_project.basic_by_year", lang, unit=say(f"fund_project.{unit}", lang)), rows, [1, 2, 3, 4, 5, 6]
+            money = [f"{self.value(one, year, fund) / size:,.1f}" for one in ("income", "outgo", "balance", "reserve")]
+            held = [_months(self.value("months", year, fund, one)) for one in ("trend", "p5", "p50", "p95")]
+            rows.append([str(year), *money, held[0], " | ".join(held[1:])])
+        title = say("fund_project.by_year", lang, fund=named(fund, lang), unit=say(f"fund_project.{unit}", lang))
+        return title, rows, [1, 2, 3, 4, 5, 6]
 
-    def _lines(self, lang: str, shown: list[int]) -> tuple[str, list[list[str]], list[int]]:
+    def _lines(self, lang: str, shown: list[int], fund: str) -> tuple[str, list[list[str]], list[int]]:
         heads = [say("fund_project.below_line", lang, line=f"{line:g}") for line in self.asked]
         rows = [[say("fund_project.year", lang), *heads]]
-        basic = self.lines.filter(pl.col("fund") == "basic")
+        mine = self.lines.filter(pl.col("fund") == fund)
         for year in shown:
-            here = basic.filter(pl.col("year") == year)
+            here = mine.filter(pl.col("year") == year)
             cells = [here.filter(pl.col("line") == line).row(0, named=True) for line in self.asked]
             rows.append([str(year), *(f"{one['now']:.0%} ({one['ever']:.0%})" for one in cells)])
-        return say("fund_project.lines", lang), rows, list(range(1, len(heads) + 1))
+        return say("fund_project.lines", lang, fund=named(fund, lang)), rows, list(range(1, len(heads) + 1))
 
     def _firsts(self, lang: str) -> tuple[str, list[list[str]], list[int]]:
         heads = ["fund", "event", "trend", "share", "tenth", "half", "nine_tenths"]
@@ -205,6 +211,12 @@ class Outlook:
         return say("fund_project.who_pays", lang, unit=say(f"fund_project.{unit}", lang)), rows, list(range(1, 8))
 
 
+def named(fund: str, lang: str) -> str:
+    """Name a fund as a title begins with it."""
+    said = say(f"fund_project.{fund}", lang)
+    return said[:1].upper() + said[1:]
+
+
 def outlook_of(
     setting: Setting, trend: list[Year], chance: list[Year], *, lines: Sequence[float], seed: int
 ) -> Outlook:
@@ -237,7 +249,9 @@ def outlook_of(
     return Outlook(
         basis.id, basis.names, basis.scenario, basis.year, setting.years, chance[0].values.shape[2], seed,
         tuple(float(line) for line in lines), pl.concat(frames), pl.concat(at_lines), pl.DataFrame(firsts),
-        _people_rows(setting), _fiscal_rows(setting, trend), basis.parameters, basis.book, basis.synthetic, basis.notes,
+        _people_rows(setting), _fiscal_rows(setting, trend),
+        cells_frame(setting, (basis.year, basis.year + setting.years)), basis.parameters,
+        basis.book, basis.synthetic, basis.notes,
     )  # fmt: skip
 
 
@@ -292,6 +306,11 @@ def _plain(frame: pl.DataFrame) -> list[dict[str, Any]]:
         {name: None if isinstance(one, float) and not math.isfinite(one) else one for name, one in row.items()}
         for row in frame.iter_rows(named=True)
     ]
+
+
+def _months(value: float) -> str:
+    """Write months of payment; a fund that pays nothing has none."""
+    return "-" if math.isnan(value) else f"{value:.1f}"
 
 
 def _year(value: int | None) -> str:

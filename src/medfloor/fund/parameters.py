@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from medfloor.errors import InputError, UsageError
-from medfloor.fund.series import TRUSTS, unit_text
+from medfloor.fund.series import TRUSTS, source_text, unit_text
 from medfloor.words import knows, say
 
 _FILE = Path(__file__).parent / "parameters.toml"
@@ -46,6 +46,11 @@ class Parameter:
         """Name it in a language."""
         key = f"fund_parameter.{self.name.replace('.', '_')}"
         return say(key, lang) if knows(key, lang) else self.name
+
+    def said(self, lang: str) -> str:
+        """Give its note in a language."""
+        key = f"fund_note.{self.name.replace('.', '_')}"
+        return say(key, lang) if knows(key, lang) and self.note else self.note
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,8 @@ class Parameters:
             {
                 "parameter": one.name, "title": one.title(lang), "value": one.value,
                 "unit": unit_text(one.unit, lang), "year": one.year,
-                "source": one.source, "trust": one.trust, "low": one.low, "high": one.high, "note": one.note,
+                "source": source_text(one.source, lang), "trust": one.trust, "low": one.low, "high": one.high,
+                "note": one.said(lang),
             }
             for one in self.all
         ]  # fmt: skip

@@ -6,21 +6,26 @@ import functools
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from medfloor.errors import InputError, UsageError
+from medfloor.fund.county import _made_up, _people_of
 from medfloor.fund.losses import Severity, empirical, lognormal
-from medfloor.intake import read_households, read_people, read_table
+from medfloor.intake import read_claims, read_households, read_people, read_table
 from medfloor.settlement import settle
-from medfloor.tables import SCHEMES
+from medfloor.tables import CARE_TYPES, SCHEMES
+from medfloor.words import knows, say
 
 _FILE = Path(__file__).parent / "counties.toml"
 NUMBERS = ("members", "income", "contribution", "subsidy", "claims", "cost", "ratio", "cv", "own")
 """The columns of a place that are numbers; `own` and `cv` may be left out."""
+
+OURS, YOURS = "no published figure was found; chosen here", "yours"
+"""What a source says where nothing was published, and where the user gave the number."""
 
 _RANGES = {
     "members": (1, 2e9), "income": (0.0, 1e8), "contribution": (0.0, 1e6), "subsidy": (0.0, 1e6),
@@ -78,16 +83,25 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Be places with their name in both languages, whether they are made up, and where their numbers come from."""
+    """Be places with their name in both languages, whether they are made up, and where their numbers come from.
+
+    `counted` says that they were counted from populations; `chinese` has the names of made-up places in Chinese.
+    """
 
     names: tuple[tuple[str, str], ...]
     all: tuple[Place, ...]
     sources: tuple[Source, ...]
     synthetic: bool
+    counted: bool = False
+    chinese: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, lang: str) -> str:
         """Name them in a language."""
         return dict(self.names)[lang]
+
+    def title(self, place: str, lang: str) -> str:
+        """Name one of the places, or a city of theirs, in a language."""
+        return self.chinese.get(place, place) if lang == "zh" else place
 
     def to_frame(self) -> pl.DataFrame:
         """Give a row a place."""
@@ -120,7 +134,7 @@ def shipped_counties() -> Places:
                 at["cv"], at["own"],
             )
         )  # fmt: skip
-    return Places(tuple(data["name"].items()), tuple(made), tuple(sources), True)
+    return Places(tuple(data["name"].items()), tuple(made), tuple(sources), True, chinese=data["chinese"])
 
 
 def places_file(path: str | Path) -> Places:
@@ -151,15 +165,41 @@ def places_file(path: str | Path) -> Places:
     return Places((("zh", file.stem), ("en", file.stem)), tuple(made), (_yours(file.name),), False)
 
 
-def counted_places(folders: Sequence[str | Path], *, contribution: float = 400.0, subsidy: float = 793.0) -> Places:
+def national_financing() -> tuple[Source, Source]:
+    """Give what the nation's members pay and what the public purse adds (yuan a member), with source and trust.
+
+    The subsidy is what the fund takes in a member by the published series, less the contribution.
+
+    >>> [(one.name, one.value) for one in national_financing()]
+    [('contribution', 400.0), ('subsidy', 793.0)]
+    """
+    at = {one.name: one for one in shipped_counties().sources}
+    paid, whole = at["contribution"], at["financing"]
+    source = f"financing less contribution: {whole.source}"
+    return paid, replace(whole, name="subsidy", value=whole.value - paid.value, source=source, trust="derived")
+
+
+def counted_places(
+    folders: Sequence[str | Path],
+    *,
+    contribution: float | None = None,
+    subsidy: float | None = None,
+    year: int | None = None,
+) -> Places:
     """Count places from folders of populations, each a place: its residents' scheme, settled under its policy.yaml.
 
     Income comes from the households, claims and what the basic fund pays for them from the settlement engine;
-    contribution and subsidy are given, yuan a member.
+    contribution and subsidy are given, yuan a member, or the nation's (`national_financing`).
 
-    Raises InputError no_population, bad_places; what reading and settling raise.
+    Raises InputError no_population, bad_places; UsageError bad_parameter, many_years (without `year`), no_such_year;
+    what reading and settling raise.
     """
+    told = [_given(*pair) for pair in zip(national_financing(), (contribution, subsidy), strict=True)]
     made, made_up = [], []
+    ends = [Path(one).name for one in folders]
+    twice = next((one for one in folders if list(map(str, folders)).count(str(one)) > 1), None)
+    if twice is not None:
+        raise InputError("bad_places", f"{twice} is named twice; a population is one place")
     for folder in map(Path, folders):
         files: dict[str, Any] = {name: _table(folder, name) for name in ("people", "claims", "households", "spells")}
         policy = folder / "policy.yaml"
@@ -168,14 +208,18 @@ def counted_places(folders: Sequence[str | Path], *, contribution: float = 400.0
             raise InputError("no_population", f"{folder} has no {missing or 'policy.yaml'}; a population is a folder "
                              "such as `medfloor synthesise` writes")  # fmt: skip
         raw = read_table(files["people"], "people")
-        made_up.append("synthetic" in raw.columns)
+        made_up.append(_made_up(raw))
         people = read_people(raw).accepted.unique("person_id", keep="first", maintain_order=True)
         people = people.filter(pl.col("scheme").is_null() | (pl.col("scheme") == SCHEMES.index("resident")))
         homes = read_households(read_table(files["households"], "households")).accepted
-        home = raw.select(pl.col("person_id").cast(pl.String), pl.col("household_id").cast(pl.String))
+        home = raw.select(*_home_of(raw, folder)).unique("person_id", keep="first")
         size = homes.select("household_id", (pl.col("income_fen") / 100 / pl.col("size")).alias("income"))
         income = people.select("person_id").join(home, on="person_id").join(size, on="household_id")["income"].mean()
-        done = settle(files["claims"], files["people"], files["spells"], str(policy))
+        claims = read_table(files["claims"], "claims")
+        base = str(_people_of({"people": raw, "claims": claims}, None, year)[1])
+        end = "end_date" if "end_date" in claims.columns else "enddate"
+        claims = claims.filter(pl.col(end).cast(pl.String).str.slice(0, 4) == base)
+        done = settle(claims, files["people"], files["spells"], str(policy))
         paid = done.settlements.join(people.select("person_id"), on="person_id").filter(pl.col("pay_basic") > 0)
         if not people.height or not paid.height or income is None:
             raise InputError("bad_places", f"{folder} has no member with income, or the basic fund pays for no claim")
@@ -183,12 +227,73 @@ def counted_places(folders: Sequence[str | Path], *, contribution: float = 400.0
         total, mean = float(paid["total"].sum()), float(sizes.mean())
         made.append(
             Place(
-                folder.name, "all", people.height, float(income), contribution, subsidy, paid.height / people.height,  # type: ignore[arg-type]
+                folder.name if ends.count(folder.name) == 1 else str(folder), "all", people.height,
+                float(income), told[0].value, told[1].value, paid.height / people.height,  # type: ignore[arg-type]
                 total / paid.height, float(sizes.sum()) / total, float(sizes.std()) / mean, 0.0, empirical(sizes),
             )
         )  # fmt: skip
     names = " + ".join(one.name for one in made)
-    return Places((("zh", names), ("en", names)), tuple(made), (_yours(names),), any(made_up))
+    return Places((("zh", names), ("en", names)), tuple(made), (_yours(names), *told), any(made_up), counted=True)
+
+
+def population_members(folder: Path, *, year: int | None = None) -> tuple[pl.DataFrame, bool, int]:
+    """Read the people of the residents' scheme of a population with what they are and what their care cost in a year.
+
+    Gives a row a person (residence, age `band`, income of the household a head and in-scope `cost`, yuan, and whether
+    there was outpatient care for a chronic disease: `history`), whether the people are made up, and how many were left
+    out because they have no household with an income above zero.
+
+    Raises InputError no_population; UsageError many_years, no_such_year; what reading raises.
+    """
+    files = {name: _table(folder, name) for name in ("people", "claims", "households")}
+    missing = next((name for name, path in files.items() if path is None), None)
+    if missing:
+        raise InputError("no_population", f"{folder} has no {missing}; a population is a folder such as "
+                         "`medfloor synthesise` writes")  # fmt: skip
+    raw = {name: read_table(str(path), name) for name, path in files.items()}
+    people, base = _people_of({"people": raw["people"], "claims": raw["claims"]}, None, year)
+    homes = read_households(raw["households"]).accepted
+    claims = read_claims(raw["claims"]).accepted.filter(pl.col("end_date").dt.year() == base)
+    chronic = [CARE_TYPES.index(one) for one in ("special_outpatient", "two_disease")]
+    borne = claims.group_by("person_id").agg(
+        (pl.col("in_scope_fen").sum() / 100).alias("cost"), pl.col("care_type").is_in(chronic).any().alias("history")
+    )
+    home = raw["people"].select(*_home_of(raw["people"], folder))
+    size = homes.select("household_id", (pl.col("income_fen") / 100 / pl.col("size")).alias("income"))
+    joined = people.join(home.unique("person_id", keep="first"), on="person_id", how="left")
+    joined = joined.join(size, on="household_id", how="left").join(borne, on="person_id", how="left")
+    known = joined.filter(pl.col("income") > 0)
+    band = pl.when(pl.col("age") < 15).then(0).when(pl.col("age") < 60).then(1).otherwise(2).alias("band")
+    rows = known.select("residence", band, "income", pl.col("cost").fill_null(0.0), pl.col("history").fill_null(False))
+    return rows, _made_up(raw["people"]), joined.height - known.height
+
+
+def _home_of(people: pl.DataFrame, folder: Path) -> list[pl.Expr]:
+    """Give person and household as text, by either spelling. Raises InputError no_population without households."""
+    if "household_id" not in people.columns:
+        raise InputError("no_population", f"people of {folder} have no household_id, so no income; add the column")
+    person = "person_id" if "person_id" in people.columns else "psn_no"
+    return [pl.col(person).cast(pl.String).alias("person_id"), pl.col("household_id").cast(pl.String)]
+
+
+def source_name(subject: str, name: str, lang: str) -> str:
+    """Name a number that went in; one of a list (`income 2`) keeps its place, and a name of the user's stays."""
+    first, _, rest = name.partition(" ")
+    key = f"fund_parameter.{subject}_{first}"
+    return f"{say(key, lang)} {rest}".strip() if knows(key, lang) else name
+
+
+def _given(national: Source, value: float | None) -> Source:
+    """Take the user's number in place of the nation's. Raises UsageError bad_parameter."""
+    if value is None:
+        return national
+    low, high = _RANGES[national.name]
+    if not low <= value <= high:
+        raise UsageError(
+            "bad_parameter",
+            f"{national.name} = {value:g} is impossible; it lies between {low:g} and {high:,.0f} (yuan)",
+        )
+    return Source(national.name, value, national.unit, 0, "yours", "yours")
 
 
 def _table(folder: Path, name: str) -> Path | None:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import polars as pl
 
 from medfloor.errors import UsageError
-from medfloor.fund.losses import TOLERANCE, Risk, Severity, lognormal, losses, risk, ruin_by_size
-from medfloor.fund.places import Place, Places, check_months
+from medfloor.fund.losses import TOLERANCE, Risk, Severity, empirical, lognormal, losses, risk, ruin_by_size
+from medfloor.fund.places import OURS, YOURS, Place, Places, check_months, source_name
+from medfloor.fund.series import source_text, unit_text
 from medfloor.terminal import aligned
 from medfloor.words import Phrase, say
 
@@ -86,14 +87,17 @@ class Pooling:
     def sources(self, lang: str = "en") -> pl.DataFrame:
         """Give every number that went in beside the places, with source and trust."""
         rows: list[dict[str, Any]] = [
-            {"name": one.name, "value": None if math.isnan(one.value) else one.value, "unit": one.unit,
-             "year": one.year or None, "source": one.source, "trust": one.trust}
+            {"name": one.name, "title": source_name("pool", one.name, lang),
+             "value": None if math.isnan(one.value) else one.value,
+             "unit": unit_text(one.unit, lang) if one.unit else "",
+             "year": one.year or None, "source": source_text(one.source, lang), "trust": one.trust}
             for one in self.of.sources
         ]  # fmt: skip
         for name in ("share", "months", "common", "use_response", "hazard"):
             given = getattr(self.terms, name) != getattr(Terms(), name)
-            rows.append({"name": name, "value": float(getattr(self.terms, name)), "unit": "", "year": None,
-                         "source": "yours" if given else "ours",
+            rows.append({"name": name, "title": source_name("pool", name, lang),
+                         "value": float(getattr(self.terms, name)), "unit": "", "year": None,
+                         "source": source_text(YOURS if given else OURS, lang),
                          "trust": "yours" if given else "assumption"})  # fmt: skip
         return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -120,7 +124,8 @@ class Pooling:
         else:
             told.append(Phrase("fund_pool.no_response"))
         told += [Phrase("fund_pool.evidence"), Phrase("fund_pool.definitions"), Phrase("fund_pool.transfer_is")]
-        return [*told, *([Phrase("fund_pool.made_up")] if self.of.synthetic else [])]
+        made_up = Phrase("fund_pool.made_up_population" if self.of.counted else "fund_pool.made_up")
+        return [*told, *([made_up] if self.of.synthetic else [])]
 
     def head(self, lang: str) -> str:
         """Say what was pooled."""
@@ -172,12 +177,13 @@ class Pooling:
         frame = self.places.filter(pl.col("response") == last)
         for one in sorted(self.of.all, key=lambda one: one.income):
             here = {row["design"]: row["transfer"] for row in frame.filter(pl.col("place") == one.name).to_dicts()}
-            rows.append([one.name, f"{one.members:,}", f"{one.income:,.0f}", f"{one.financing - one.payment:+,.1f}",
+            rows.append([self.of.title(one.name, lang), f"{one.members:,}", f"{one.income:,.0f}",
+                         f"{one.financing - one.payment:+,.1f}",
                          *(f"{here[design]:+,.1f}" for design in DESIGNS[2:])])  # fmt: skip
         return say("fund_pool.by_place", lang), rows, list(range(1, len(rows[0])))
 
 
-def pool(places: Places, terms: Terms | None = None, *, sizes: Sequence[int] = SIZES) -> Pooling:
+def pool(places: Places, terms: Terms | None = None, *, sizes: Sequence[float] = SIZES) -> Pooling:
     """Pool places under every design, with and without the response to pooling that the terms state.
 
     A county's payments are drawn from their exact distribution (`losses`), times the shock that all share; every design
@@ -190,7 +196,7 @@ def pool(places: Places, terms: Terms | None = None, *, sizes: Sequence[int] = S
     terms = terms or Terms()
     _check(terms, places, sizes)
     rng = np.random.default_rng(terms.seed)
-    table, crossing, smooth = _by_size(places, terms, sizes)
+    table, crossing, smooth = _by_size(places, terms, [int(one) for one in sizes])
     drawn = _draws(places, terms, rng)
     funds: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
@@ -206,7 +212,7 @@ def pool(places: Places, terms: Terms | None = None, *, sizes: Sequence[int] = S
     return Pooling(places, terms, table, pl.DataFrame(funds), pl.DataFrame(rows), pl.DataFrame(total), crossing, smooth)
 
 
-def _check(terms: Terms, places: Places, sizes: Sequence[int]) -> None:
+def _check(terms: Terms, places: Places, sizes: Sequence[float]) -> None:
     if not places.all:
         raise UsageError("no_places", "there is no place to pool; name at least one")
     for name, most in (("share", 1.0), ("use_response", 1.0), ("hazard", 1.0)):
@@ -217,8 +223,10 @@ def _check(terms: Terms, places: Places, sizes: Sequence[int]) -> None:
         raise UsageError("bad_draws", f"{terms.draws:,} draws are impossible; give 100 to 1,000,000")
     if terms.seed < 0:
         raise UsageError("bad_seed", f"{terms.seed} is no seed; give a whole number from 0")
-    if not sizes or any(not 1 <= one <= 2e9 for one in sizes):
-        raise UsageError("bad_pool", f"{list(sizes)} are no pool sizes; give members from 1 to 2,000,000,000")
+    if not sizes or any(not 1 <= one <= 2e9 or one != int(one) for one in sizes):
+        raise UsageError(
+            "bad_pool", f"{list(sizes)} are no pool sizes; give whole numbers of members from 1 to 2,000,000,000"
+        )
     check_months(terms.months)
 
 
@@ -241,7 +249,12 @@ def _by_size(places: Places, terms: Terms, sizes: Sequence[int]) -> tuple[pl.Dat
 def _of_all(places: Sequence[Place], mean: float, weights: Array) -> Severity:
     if places[0].seen is None:
         return lognormal(mean, float(np.average([one.cv for one in places], weights=weights)))
-    return places[0].seen
+    seen = [one.seen for one in places if one.seen is not None]
+    claims = [one.members * one.claims for one in places if one.seen is not None]
+    return empirical(
+        np.concatenate([one.values for one in seen]),
+        np.concatenate([one.weights / one.weights.sum() * many for one, many in zip(seen, claims, strict=True)]),
+    )
 
 
 def _draws(places: Places, terms: Terms, rng: np.random.Generator) -> Array:

@@ -126,7 +126,7 @@ def project(
     The same seed gives the same numbers; two bases with one seed meet the same shocks, so that their difference is the
     reform's. `rule` may set controls year by year. Reserves below zero are debts, which are carried without interest.
 
-    Raises UsageError bad_horizon, bad_lines; InputError missing_year where a table of people ends early.
+    Raises UsageError bad_horizon, bad_seed, bad_lines; InputError missing_year where a table of people ends early.
 
     >>> from medfloor.fund.basis import national
     >>> found = project(national(), years=5, paths=100)
@@ -139,6 +139,8 @@ def project(
             f"{years} years and {paths} paths cannot be projected; use 1 to {_MOST_YEARS} years and 1 to "
             f"{_MOST_PATHS:,} paths",
         )  # fmt: skip
+    if seed < 0:
+        raise UsageError("bad_seed", f"the seed {seed} is below 0; use a whole number from 0 on")
     asked = read_lines(lines)
     setting = prepare(basis, years)
     trend = _walk(setting, still(setting), rule)
@@ -309,8 +311,7 @@ def _collected(setting: Setting, drivers: Drivers, place: int, asked: Controls) 
 
 def _product(parameters: Parameters) -> tuple[float, float]:
     """Say what part of the ordinary and of the assisted are members of the commercial product."""
-    take_up = parameters.share("commercial.take_up")
-    return take_up, 1.0 if parameters.value("commercial.poor_paid") > 0 else take_up
+    return parameters.share("commercial.take_up"), parameters.share("commercial.take_up_assisted")
 
 
 def _budget(setting: Setting, at: int, many: Array) -> Array:
@@ -320,7 +321,7 @@ def _budget(setting: Setting, at: int, many: Array) -> Array:
     helped = helped * setting.standards.premium[: len(helped)] / setting.standards.premium[0]
     product = (1 + parameters.share("commercial.premium_growth")) ** np.arange(len(helped))
     product = product * parameters.share("commercial.poor_paid") * parameters.value("commercial.premium")
-    poor = product * setting.assisted
+    poor = product * setting.assisted * parameters.share("commercial.take_up_assisted")
     planned = setting.planned[:, 2] + helped + poor
     follows = parameters.share("assistance.follows")
     found: Array = (planned[0] + follows * (planned[at] - planned[0])) * many

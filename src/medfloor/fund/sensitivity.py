@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from medfloor.fund.basis import Basis
+from medfloor.fund.outgo import FUNDS
 from medfloor.fund.parameters import Parameters
 from medfloor.fund.projection import trend_of
 from medfloor.fund.reserves import months
+from medfloor.fund.series import source_text
 from medfloor.terminal import aligned
 from medfloor.words import Phrase, say
 
@@ -22,7 +24,7 @@ Make = Callable[[Mapping[str, float]], Basis]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tornado:
-    """Be the months of payment at the end of `year` as parameters move through their ranges, the widest swing first.
+    """Be a fund's months of payment at the end of `year` as parameters move through their ranges, widest swing first.
 
     `frame` has a row a parameter: value, low, high, `at_low` and `at_high` (months on the trend), `empty_low` and
     `empty_high` (the first year of an empty fund; null for none within the horizon), swing, unit, source, trust.
@@ -31,14 +33,28 @@ class Tornado:
     year: int
     middle: float
     frame: pl.DataFrame
+    fund: str = "basic"
 
     def to_frame(self, lang: str = "en") -> pl.DataFrame:
         """Give the frame with the parameters in words."""
-        return self.frame.with_columns(pl.Series("title", [_title(one, lang) for one in self.frame["parameter"]]))
+        if not self.frame.height:
+            return self.frame
+        titles = [_title(one, lang) for one in self.frame["parameter"]]
+        sources = [source_text(one, lang) for one in self.frame["source"]]
+        return self.frame.with_columns(pl.Series("source", sources), pl.Series("title", titles))
 
     def to_dict(self, lang: str = "en") -> dict[str, Any]:
         """Give everything as plain data, ready for JSON."""
-        return {"year": self.year, "months": self.middle, "rows": self.to_frame(lang).to_dicts()}
+        middle = self.middle if math.isfinite(self.middle) else None
+        return {"fund": self.fund, "year": self.year, "months": middle, "rows": self.to_frame(lang).to_dicts()}
+
+    def head(self, lang: str) -> str:
+        """Say what hangs on the parameters."""
+        told = "-" if math.isnan(self.middle) else f"{self.middle:.1f}"
+        if self.fund == "basic":
+            return say("fund_project.tornado", lang, year=self.year, months=told)
+        fund = say(f"fund_project.{self.fund}", lang)
+        return say("fund_project.tornado_of", lang, year=self.year, months=told, fund=fund)
 
     def said(self) -> list[Phrase]:
         """Say what must be known beside the swings."""
@@ -66,12 +82,11 @@ class Tornado:
                 *("-" if row[one] is None else str(row[one]) for one in ("empty_low", "empty_high")),
                 say(f"fund_trust.{row['trust']}", lang),
             ])  # fmt: skip
-        title = say("fund_project.tornado", lang, year=self.year, months=f"{self.middle:.1f}")
-        return [(title, rows, [1, 2, 3, 4, 5])]
+        return [(self.head(lang), rows, [1, 2, 3, 4, 5])]
 
 
-def tornado(make: Make, *, years: int, given: Mapping[str, float] | None = None) -> Tornado:
-    """Move each parameter that has a range to its ends, and see the months of payment at the horizon.
+def tornado(make: Make, *, years: int, given: Mapping[str, float] | None = None, fund: str = "basic") -> Tornado:
+    """Move each parameter that has a range to its ends, and see a fund's months of payment at the horizon.
 
     `make` puts the basis together again, so that parameters which decide how the base is read work too; growth that is
     fitted moves by 1.645 standard errors. Parameters that move nothing are left out, and so are those that the user
@@ -84,36 +99,53 @@ def tornado(make: Make, *, years: int, given: Mapping[str, float] | None = None)
     >>> found.frame["swing"][0] >= found.frame["swing"][-1] > 0
     True
     """
+    return tornadoes(make, years=years, given=given, funds=(fund,))[0]
+
+
+def tornadoes(
+    make: Make, *, years: int, given: Mapping[str, float] | None = None, funds: Sequence[str] = FUNDS
+) -> list[Tornado]:
+    """Give the tornado of each fund; the same moves serve all of them.
+
+    Raises what `make` raises.
+    """
     fixed = dict(given or {})
     basis = make(fixed)
-    middle, _ = _ends(basis, years)
-    rows = []
+    middle = _ends(basis, years)
+    rows: dict[str, list[dict[str, Any]]] = {fund: [] for fund in funds}
     for one in basis.parameters.all:
         if not (math.isfinite(one.low) and math.isfinite(one.high)) or one.name in fixed:
             continue
-        ends = [
+        low, high = (
             _ends(make(fixed | {one.name: min(max(end, one.least), one.most)}), years) for end in (one.low, one.high)
-        ]
-        swing = abs(ends[1][0] - ends[0][0])
-        if swing < 1e-9:
-            continue
-        rows.append({
-            "parameter": one.name, "value": one.value, "low": one.low, "high": one.high, "at_low": ends[0][0],
-            "at_high": ends[1][0], "empty_low": ends[0][1], "empty_high": ends[1][1], "swing": swing,
-            "unit": one.unit, "source": one.source, "trust": one.trust,
-        })  # fmt: skip
+        )
+        for fund in funds:
+            swing = abs(high[fund][0] - low[fund][0])
+            if not swing >= 1e-9:
+                continue
+            rows[fund].append({
+                "parameter": one.name, "value": one.value, "low": one.low, "high": one.high, "at_low": low[fund][0],
+                "at_high": high[fund][0], "empty_low": low[fund][1], "empty_high": high[fund][1], "swing": swing,
+                "unit": one.unit, "source": one.source, "trust": one.trust,
+            })  # fmt: skip
     schema = dict.fromkeys(("empty_low", "empty_high"), pl.Int64())
-    frame = pl.DataFrame(rows, schema_overrides=schema, infer_schema_length=None)
-    frame = frame.sort("swing", descending=True, maintain_order=True) if rows else frame
-    return Tornado(basis.year + years, middle, frame)
+    made = []
+    for fund in funds:
+        frame = pl.DataFrame(rows[fund], schema_overrides=schema, infer_schema_length=None)
+        frame = frame.sort("swing", descending=True, maintain_order=True) if rows[fund] else frame
+        made.append(Tornado(basis.year + years, middle[fund][0], frame, fund))
+    return made
 
 
-def _ends(basis: Basis, years: int) -> tuple[float, int | None]:
-    """Give the months of payment at the horizon on the trend, and the first year in which the fund is empty."""
+def _ends(basis: Basis, years: int) -> dict[str, tuple[float, int | None]]:
+    """Give each fund's months of payment at the horizon on the trend, and the first year in which it is empty."""
     walked = trend_of(basis, years)
-    empty = next((one.year for one in walked if one.of("reserve", "basic")[0] < 0), None)
-    last = walked[-1]
-    return float(months(last.of("reserve", "basic"), last.of("outgo", "basic"))[0]), empty
+    last, found = walked[-1], {}
+    for fund in FUNDS:
+        # What is less than a millionth of a year's payments is the rounding of doubles.
+        empty = next((y.year for y in walked if y.of("reserve", fund)[0] < -1e-6 * y.of("outgo", fund)[0]), None)
+        found[fund] = (float(months(last.of("reserve", fund), last.of("outgo", fund))[0]), empty)
+    return found
 
 
 def _title(name: str, lang: str) -> str:

@@ -16,7 +16,7 @@ import polars as pl
 
 from medfloor.errors import InputError, UsageError
 from medfloor.synthetic.place import Trust
-from medfloor.words import knows, say
+from medfloor.words import catalogue, knows, say
 
 TRUSTS: tuple[str, ...] = (*get_args(Trust), "yours")
 """How far a figure can be trusted; `yours` is a figure that the user gave without saying more."""
@@ -117,6 +117,30 @@ def unit_text(unit: str, lang: str) -> str:
     return say(key, lang) if knows(key, lang) else unit
 
 
+def source_text(source: str, lang: str) -> str:
+    """Say a source in a language; one that the catalogue lacks, such as one of a place file, stays as it is.
+
+    >>> source_text("no published figure was found; chosen here", "zh")
+    '未见公布数据，由本程序设定'
+    """
+    fitted = re.fullmatch(r"mean yearly change in ([0-9, ]+): fund/series\.toml", source)
+    if fitted:
+        return say("fund_source.fitted", lang, years=fitted[1])
+    key = _source_keys().get(source)
+    return say(key, lang) if key else source
+
+
+def series_text(name: str, lang: str) -> str:
+    """Name a series in a language; one that the catalogue lacks stays as it is."""
+    key = f"fund_series.{name}"
+    return say(key, lang) if knows(key, lang) else name
+
+
+@functools.cache
+def _source_keys() -> dict[str, str]:
+    return {text: key for key, text in catalogue("en").items() if key.startswith("fund_source.")}
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
     """Be all series of a place, by name, with their sources."""
@@ -142,14 +166,14 @@ class Book:
         """Give the book as it could have been read at the end of a year."""
         return Book(self.id, self.names, tuple(one.until(year) for one in self.series), self.sources)
 
-    def to_frame(self) -> pl.DataFrame:
+    def to_frame(self, lang: str = "en") -> pl.DataFrame:
         """Give every value as a row: series, year, value, unit, source, trust, definition_version, status."""
         sources = dict(self.sources)
         rows = [
             {
                 "series": one.name, "year": point.year, "value": point.value, "unit": one.unit,
-                "source": sources[point.source], "trust": point.trust, "definition_version": point.definition,
-                "status": point.status,
+                "source": source_text(sources[point.source], lang), "trust": point.trust,
+                "definition_version": point.definition, "status": point.status,
             }
             for one in self.series
             for point in one.points

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from scipy.special import ndtr
 from medfloor.errors import InputError
 from medfloor.fund.floors import Floor, read_floor
 from medfloor.fund.series import TRUSTS
-from medfloor.words import Phrase
+from medfloor.words import LANGS, Phrase, join
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -36,7 +36,9 @@ _TABLE = {
 }  # fmt: skip
 _BENEFIT = {
     "id", "moves", "better", "unit", "start", "start_source", "start_trust", "bound", "steps", "effect", "floor",
+    "list",
 }  # fmt: skip
+_ENTRY = {"id", "name", "cost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,21 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """Be one place of a ranked list: its id, its names, and what it costs in per cent of basic benefits."""
+
+    id: str
+    names: Mapping[str, str]
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class Benefit:
     """Be a benefit that is adjusted: where it starts, its steps, how kind it may become, and the floor under it.
 
     `sense` is 1 where higher is better for the insured and -1 where lower is (a deductible). `effect` is the exponent
-    of payments in the deductible, or the cost of one disease in per cent of basic benefits.
+    of payments in the deductible, or the cost of one disease in per cent of basic benefits. With a `ranked` list, the
+    value says how many of it are in, from its head: a step takes in the next, or lets the last one go.
     """
 
     id: str
@@ -67,6 +79,23 @@ class Benefit:
     steps: Mapping[str, float]
     effect: float
     floor: Floor
+    ranked: tuple[Entry, ...] = ()
+
+    def listed(self, value: float) -> tuple[str, ...]:
+        """Give the ids that are in at a value.
+
+        >>> shipped_steps().benefits[2].listed(2)
+        ('hypertension', 'diabetes')
+        """
+        return tuple(one.id for one in self.ranked[: round(value)])
+
+    def costs(self, value: Array) -> Array:
+        """Give what a value costs beyond the start, in per cent of basic benefits (kinds that move `extra`)."""
+        if not self.ranked:
+            return (value - self.start) * self.effect
+        whole = np.concatenate([[0.0], np.cumsum([one.cost for one in self.ranked])])
+        found: Array = whole[np.rint(value).astype(np.int64)] - whole[round(self.start)]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +117,23 @@ class Steps:
     benefits: tuple[Benefit, ...]
 
     def with_start(self, given: Mapping[str, float]) -> Steps:
-        """Give the same table from where a place stands: benefit -> its value now."""
-        known = {one.id for one in self.benefits}
+        """Give the same table from where a place stands: benefit -> its value now.
+
+        Raises InputError bad_step_table for a name that the table lacks, or a value that it cannot start from.
+        """
+        known = {one.id: one for one in self.benefits}
         for name, value in given.items():
-            if name not in known or not math.isfinite(value) or value < 0:
+            if name not in known:
                 raise InputError(
-                    "bad_step_table", f"start {name} = {value}: use one of {', '.join(sorted(known))}, from 0"
+                    "bad_step_table", f"start {name}={value:g}: the table has no {name}; use {', '.join(sorted(known))}"
                 )
+            _check_start(known[name], value)
         moved = tuple(
             replace(one, start=float(given[one.id]), start_source="yours", start_trust="yours")
             if one.id in given
             else one
             for one in self.benefits
         )
-        for one in moved:
-            _check_numbers(one, "start")
         return replace(self, benefits=moved)
 
 
@@ -147,7 +178,7 @@ def shipped_steps() -> Steps:
     """Give the table that comes with medfloor; its thresholds are ours, its floors the law's.
 
     >>> [(one.id, one.start, one.floor.value) for one in shipped_steps().benefits]
-    [('ratio', 72.4, 70.0), ('deductible', 50.0, 50.0), ('diseases', 0.0, 0.0)]
+    [('ratio', 72.4, 70.0), ('deductible', 50.0, 50.0), ('diseases', 10.0, 5.0)]
     """
     return read_steps(_FILE.read_text(encoding="utf-8"), where=_FILE.name)
 
@@ -205,7 +236,7 @@ def step(table: Steps, state: State, seen: Seen) -> Step:
     >>> low = Seen(np.array([2.0]), np.array([-9.0]), np.array([-1.0]))
     >>> done = step(table, begin(table, 1), low)
     >>> table.rows[done.row[0]].id, done.after.values[:, 0].tolist(), done.after.poor[:, 0].tolist()
-    ('alarm', [70.9, 50.0, 0.0], [72.4, 50.0, 0.0])
+    ('alarm', [72.4, 50.0, 8.0], [72.4, 50.0, 10.0])
     """
     row = _matched(table, seen)
     sizes = np.array([SIZES.index(one.step) for one in table.rows] + [-1])[row]
@@ -261,6 +292,9 @@ def reasons(table: Steps, done: Step, seen: Seen, path: int = 0) -> list[Phrase]
             floor=f"{benefit.floor.value:g}",
         )
     )  # fmt: skip
+    if benefit.ranked:
+        names = [one for one in benefit.ranked if one.id in set(benefit.listed(before)) ^ set(benefit.listed(after))]
+        told.append(Phrase.of(f"fund_adjust.list_{'grows' if one.step == 'up' else 'shrinks'}", names=named(names)))
     if one.step != "up":
         told.append(Phrase.of("fund_adjust.poor_spared", value=f"{float(done.after.poor[place, path]):g}"))
     return told
@@ -269,6 +303,24 @@ def reasons(table: Steps, done: Step, seen: Seen, path: int = 0) -> list[Phrase]
 def benefit_name(name: str) -> Phrase | str:
     """Name a benefit; one that is not shipped keeps its id."""
     return Phrase(f"fund_adjust.{name}") if name in ("ratio", "deductible", "diseases") else name
+
+
+@dataclass(frozen=True, slots=True)
+class _Words(Phrase):
+    """Be words that the user's file has in both languages, where a phrase may stand."""
+
+    def say(self, lang: str) -> str:
+        """Say them in a language."""
+        return str(dict(self.values)[lang])
+
+
+def named(entries: Sequence[Entry]) -> Phrase:
+    """Name entries of a list in both languages.
+
+    >>> named(shipped_steps().benefits[2].ranked[:2]).say("en")
+    'hypertension, diabetes'
+    """
+    return _Words("", tuple((lang, join([one.names[lang] for one in entries], lang) or "-") for lang in LANGS))
 
 
 def _say_now(now: Mapping[str, float]) -> Phrase:
@@ -328,7 +380,7 @@ def _rows(given: list[Any], where: str) -> tuple[Row, ...]:
 
 
 def _benefit(given: Any, where: str) -> Benefit:
-    _fields(given, _BENEFIT, _BENEFIT - {"effect"}, where)
+    _fields(given, _BENEFIT, _BENEFIT - {"effect", "list"}, where)
     if given["moves"] not in MOVES or given["better"] not in ("higher", "lower"):
         raise InputError("bad_step_table", f"{where}: moves is one of {', '.join(MOVES)}, better is higher or lower")
     if (given["moves"] == "critical") != (given["better"] == "lower"):
@@ -345,13 +397,66 @@ def _benefit(given: Any, where: str) -> Benefit:
     one = Benefit(
         str(given["id"]), given["moves"], 1 if given["better"] == "higher" else -1, str(given["unit"]),
         numbers["start"], str(given["start_source"]), given["start_trust"], numbers["bound"], steps, numbers["effect"],
-        read_floor(given["floor"], given["moves"], where),
+        read_floor(given["floor"], given["moves"], where), _ranked(given, numbers["effect"], where),
     )  # fmt: skip
     _check_numbers(one, where)
     return one
 
 
+def _ranked(given: Mapping[str, Any], effect: float, where: str) -> tuple[Entry, ...]:
+    """Read the ranked list of a benefit: the first is let go last."""
+    if "list" not in given:
+        return ()
+    if given["moves"] != "extra":
+        raise InputError("bad_step_table", f"{where}: only a benefit that moves extra has a list")
+    found: list[Entry] = []
+    for place, one in enumerate(_tables(given, "list"), 1):
+        at = f"{where}: list, entry {place}"
+        _fields(one, _ENTRY, _ENTRY - {"cost"}, at)
+        names = one["name"]
+        if not isinstance(names, Mapping) or not {"zh", "en"} <= set(names):
+            raise InputError("bad_step_table", f"{at}: name needs zh and en")
+        cost = _number(one.get("cost", effect), f"{at}: cost")
+        if cost < 0:
+            raise InputError(
+                "bad_step_table", f"{at}: cost = {cost:g} is below 0; write what it costs, or leave it out"
+            )
+        found.append(Entry(str(one["id"]), {lang: str(names[lang]) for lang in ("zh", "en")}, cost))
+    if len({one.id for one in found}) < len(found):
+        raise InputError("bad_step_table", f"{where}: list names a disease twice; each stands once")
+    return tuple(found)
+
+
+def _check_start(one: Benefit, value: float) -> None:
+    """Refuse where a place cannot stand: under 0, or kinder than the table may ever be."""
+    if not math.isfinite(value) or value < 0 or (one.moves != "extra" and value == 0):
+        raise InputError(
+            "bad_step_table",
+            f"start {one.id}={value:g} is impossible; give a number {'from' if one.moves == 'extra' else 'above'} 0",
+        )
+    if one.sense * (one.bound - value) < 0:
+        side = "at most" if one.sense > 0 else "at least"
+        raise InputError(
+            "bad_step_table",
+            f"start {one.id}={value:g} is kinder than the kindest of the table, {one.bound:g} ({one.unit}); give "
+            f"{side} {one.bound:g}, or a table of yours with another bound (--print-rules, --rules FILE)",
+        )
+    if one.ranked and value != int(value):
+        raise InputError(
+            "bad_step_table",
+            f"start {one.id}={value:g}: it says how many of the list's {len(one.ranked)} are in; give a whole number",
+        )
+
+
 def _check_numbers(one: Benefit, where: str) -> None:
+    if one.ranked and (
+        one.bound > len(one.ranked)
+        or any(value != int(value) for value in (one.start, one.bound, one.floor.value, *one.steps.values()))
+    ):
+        raise InputError(
+            "bad_step_table",
+            f"{where}: {one.id}: start, bound, floor, steps count the list: whole numbers, at most {len(one.ranked)}",
+        )
     if not one.steps["alarm"] >= one.steps["down"] >= one.steps["up"] > 0:
         raise InputError("bad_step_table", f"{where}: {one.id}: steps fall from alarm over down to up, all above 0")
     if one.sense * (one.bound - one.floor.value) < 0 or one.sense * (one.bound - one.start) < 0:

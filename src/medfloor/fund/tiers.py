@@ -17,10 +17,11 @@ import polars as pl
 from scipy import optimize
 
 from medfloor.errors import InputError, UsageError
-from medfloor.fund.places import Source
+from medfloor.fund.places import OURS, YOURS, Source, population_members, source_name
+from medfloor.fund.series import source_text, unit_text
 from medfloor.intake import read_table
 from medfloor.terminal import aligned
-from medfloor.words import Phrase, say
+from medfloor.words import Phrase, join, knows, say
 
 Array = npt.NDArray[np.float64]
 
@@ -72,6 +73,7 @@ class Members:
     spread: float
     sources: tuple[Source, ...]
     synthetic: bool
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,15 +97,16 @@ class Tiering:
     choosing: Choosing
     sources_of: tuple[Source, ...]
     synthetic: bool
+    counted: bool = False
 
     def value(self, column: str, scenario: str) -> float:
         """Give a number of `scenarios`."""
         return float(self.scenarios.filter(pl.col("scenario") == scenario)[column].item())
 
     def transfer(self, scenario: str, group: str) -> float:
-        """Give the net transfer a member of a group: rural, urban, 1 (poorest fifth) to 5."""
+        """Give the net transfer a member of a group: rural, urban, 1 (poorest fifth) to 5; NaN without members."""
         rows = self.transfers.filter((pl.col("scenario") == scenario) & (pl.col("group") == group))
-        return float(rows["transfer"].item())
+        return float(rows["transfer"].item()) if rows.height else math.nan
 
     def to_frame(self, lang: str = "en") -> pl.DataFrame:
         """Give a row a scenario and tier, with the scenario in words."""
@@ -118,14 +121,17 @@ class Tiering:
     def sources(self, lang: str = "en") -> pl.DataFrame:
         """Give every number that went in, with source and trust."""
         rows: list[dict[str, Any]] = [
-            {"name": one.name, "value": None if math.isnan(one.value) else one.value, "unit": one.unit,
-             "year": one.year or None, "source": one.source, "trust": one.trust}
+            {"name": one.name, "title": source_name("tiers", one.name, lang),
+             "value": None if math.isnan(one.value) else one.value,
+             "unit": unit_text(one.unit, lang) if one.unit else "",
+             "year": one.year or None, "source": source_text(one.source, lang), "trust": one.trust}
             for one in self.sources_of
         ]  # fmt: skip
         for name in ("aversion", "scale", "response"):
             given = getattr(self.choosing, name) != getattr(Choosing(), name)
-            rows.append({"name": name, "value": float(getattr(self.choosing, name)), "unit": "", "year": None,
-                         "source": "yours" if given else "ours",
+            rows.append({"name": name, "title": source_name("tiers", name, lang),
+                         "value": float(getattr(self.choosing, name)), "unit": "", "year": None,
+                         "source": source_text(YOURS if given else OURS, lang),
                          "trust": "yours" if given else "assumption"})  # fmt: skip
         return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -145,8 +151,9 @@ class Tiering:
             )
         ]
         poor, rich = self.transfer("choice", "1"), self.transfer("choice", "5")
-        told.append(Phrase.of("fund_tiers.reverse" if poor < 0 < rich else "fund_tiers.forward",
-                              poor=f"{poor:+,.0f}", rich=f"{rich:+,.0f}"))  # fmt: skip
+        if not math.isnan(poor + rich):
+            told.append(Phrase.of("fund_tiers.reverse" if poor < 0 < rich else "fund_tiers.forward",
+                                  poor=_money(poor, "+"), rich=_money(rich, "+")))  # fmt: skip
         high = self.rounds.filter(pl.col("tier") == self.asked[-1].name)["share"]
         told.append(Phrase.of("fund_tiers.unravels" if high[-1] < 0.5 * high[0] else "fund_tiers.holds",
                               first=f"{high[0]:.0%}", last=f"{high[-1]:.0%}", years=self.choosing.rounds))  # fmt: skip
@@ -154,11 +161,16 @@ class Tiering:
         told.append(Phrase.of("fund_tiers.responds", by=f"{self.choosing.response:.1%}") if self.choosing.response
                     else Phrase("fund_tiers.no_response"))  # fmt: skip
         told += [Phrase("fund_tiers.transfer_is"), Phrase("fund_tiers.before_is")]
-        return [*told, *([Phrase("fund_tiers.made_up")] if self.synthetic else [])]
+        if self.counted:
+            told.append(Phrase("fund_tiers.counted"))
+        made_up = Phrase("fund_tiers.made_up_population" if self.counted else "fund_tiers.made_up")
+        return [*told, *([made_up] if self.synthetic else [])]
 
     def head(self, lang: str) -> str:
         """Say what was held against what."""
-        pairs = ", ".join(f"{one.name} {one.contribution:g} / {one.ratio:.0%}" for one in self.asked)
+        pairs = join(
+            [f"{tier_name(one.name, lang)} {one.contribution:g} / {one.ratio:.0%}" for one in self.asked], lang
+        )
         return say("fund_tiers.head", lang, tiers=pairs, subsidy=f"{self.subsidy:g}")
 
     def text(self, lang: str = "en") -> str:
@@ -182,7 +194,8 @@ class Tiering:
             return [say(f"fund_tiers.{one}", lang) for one in names]
 
         tiers = [heads("scenario", "tier", "share", "contribution", "ratio", "risk", "payment", "loss_ratio")]
-        tiers += [[named(row["scenario"]), row["tier"], f"{row['share']:.1%}", f"{row['contribution']:,.0f}",
+        tiers += [[named(row["scenario"]), tier_name(row["tier"], lang), f"{row['share']:.1%}",
+                   f"{row['contribution']:,.0f}",
                    f"{row['ratio']:.1%}", f"{row['risk']:.2f}", f"{row['payment']:,.0f}", f"{row['loss_ratio']:.2f}"]
                   for row in self.tiers.iter_rows(named=True)]  # fmt: skip
         money = ("contribution", "payment", "balance", "own", "lift")
@@ -194,7 +207,8 @@ class Tiering:
         moved += [[named(one), *(self._cell(one, group) for group in groups)] for one in SCENARIOS]
         years = sorted({1, 2, 3, self.choosing.rounds} & set(self.rounds["round"].to_list()))
         turns = [heads("round", "tier", "contribution", "share")]
-        turns += [[str(row["round"]), row["tier"], f"{row['contribution']:,.0f}", f"{row['share']:.1%}"]
+        turns += [[str(row["round"]), tier_name(row["tier"], lang), f"{row['contribution']:,.0f}",
+                   f"{row['share']:.1%}"]
                   for row in self.rounds.filter(pl.col("round").is_in(years)).iter_rows(named=True)]  # fmt: skip
         return [
             (say("fund_tiers.by_tier", lang), tiers, list(range(2, 8))),
@@ -255,18 +269,59 @@ def members_file(path: str | Path, *, spread: float = 2.0) -> Members:
                for one in ("income", "cost", "share")]  # fmt: skip
     places = frame["residence"].cast(pl.String).replace_strict({"rural": 0, "urban": 1}, default=-1).to_numpy()
     good = (places >= 0) & np.isfinite(numbers).all(axis=0) & (np.array(numbers) >= 0).all(axis=0) & (numbers[0] > 0)
+    good &= (np.array(numbers) <= 1e12).all(axis=0)
     if not good.all() or numbers[2].sum() <= 0 or numbers[1].sum() <= 0:
         row = int(np.argmin(good)) + 1
         raise InputError("bad_members", f"{Path(path).name}, row {row}: residence is rural or urban, income above 0, "
-                         "cost and share at or above zero and not all zero")  # fmt: skip
+                         "cost and share at or above zero and not all zero, "
+                         "and nothing above 1e12")  # fmt: skip
     income, cost, share = numbers
     share = share / share.sum()
+    fifth = _fifths(income, share)
+    yours = (Source("members", math.nan, "", 0, Path(path).name, "yours"),)
+    return Members(places.astype(np.int64), income, cost, share, fifth, spread, yours, False)
+
+
+def counted_members(folder: str | Path, *, year: int | None = None) -> Members:
+    """Count members from a population's folder: people of the residents' scheme, households, claims of a year.
+
+    A class is residence, fifth of household income a head, age (0-14, 15-59, 60 and over) and whether somebody had
+    outpatient care for a chronic disease; its members expect the mean in-scope cost of the class, and `spread` is what
+    remains inside the classes. Only people with a household and an income above zero are counted.
+
+    Raises InputError no_population, bad_members; UsageError many_years, no_such_year; what reading raises.
+    """
+    rows, made_up, left = population_members(Path(folder), year=year)
+    if rows.is_empty() or not float(rows["cost"].sum()) > 0:
+        raise InputError(
+            "bad_members", f"{folder} has no member with income, or nobody had a claim; nothing to choose by"
+        )
+    weight = np.full(rows.height, 1 / rows.height)
+    rows = rows.with_columns(pl.Series("fifth", _fifths(rows["income"].to_numpy(), weight)))
+    cells = rows.group_by("residence", "fifth", "band", "history").agg(
+        pl.len().alias("many"), pl.col("income").mean(), pl.col("cost").mean().alias("cost"),
+        pl.col("cost").var(ddof=0).alias("var"),
+    ).sort("residence", "fifth", "band", "history")  # fmt: skip
+    many, cost = cells["many"].to_numpy(), cells["cost"].to_numpy()
+    spread = math.sqrt(float(cells["var"].to_numpy() @ many) / float(cost**2 @ many))
+    sources = [
+        Source("members", float(rows.height), "persons", 0, Path(folder).name, "derived"),
+        Source("spread", spread, "coefficient of variation of a year's cost", 0, Path(folder).name, "derived"),
+    ]
+    sources += [Source("left_out", float(left), "persons", 0, Path(folder).name, "derived")] if left else []
+    return Members(
+        cells["residence"].to_numpy().astype(np.int64), cells["income"].to_numpy(), cost, many / many.sum(),
+        cells["fifth"].to_numpy(), max(spread, 0.01), tuple(sources), made_up, counted=True,
+    )  # fmt: skip
+
+
+def _fifths(income: Array, share: Array) -> npt.NDArray[np.int64]:
+    """Give the fifth of income of each, from 0; who is astride two belongs to that of its middle."""
     order = np.argsort(income, kind="stable")
     middle = np.cumsum(share[order]) - share[order] / 2
     fifth = np.zeros(len(income), dtype=np.int64)
     fifth[order] = np.minimum((5 * middle).astype(np.int64), 4)
-    yours = (Source("members", math.nan, "", 0, Path(path).name, "yours"),)
-    return Members(places.astype(np.int64), income, cost, share, fifth, spread, yours, False)
+    return fifth
 
 
 def read_tiers(texts: Sequence[str]) -> tuple[Tier, ...]:
@@ -327,13 +382,19 @@ def tiering(
     told = list(members.sources)
     if yours:
         told = [one for one in told if not one.name.startswith("tiers")]
-        told += [Source(f"tier {one.name}", one.ratio, f"ratio, at {one.contribution:g} yuan", 0, "yours", "yours")
+        told += [Source(f"tier {one.name}", one.ratio, "ratio, at a contribution", 0, "yours", "yours")
                  for one in tiers]  # fmt: skip
     return Tiering(
         pl.DataFrame(of_tiers), pl.DataFrame(sums), pl.DataFrame(moved),
         pl.DataFrame(_rounds(tiers, members, how, subsidy)),
-        tiers, subsidy, how, tuple(told), members.synthetic,
+        tiers, subsidy, how, tuple(told), members.synthetic, members.counted,
     )  # fmt: skip
+
+
+def tier_name(name: str, lang: str) -> str:
+    """Name a tier: those that ship have words, the user's keep theirs."""
+    key = f"fund_tiers.tier_{name}"
+    return say(key, lang) if knows(key, lang) else name
 
 
 def _money(value: float, sign: str = "") -> str:

@@ -113,7 +113,9 @@ def text_of(scan: Scan, layout: Layout, name: str) -> pl.Expr:
     if isinstance(dtype, (pl.Categorical, pl.Enum, pl.Null)):
         dtype, text = pl.String(), text.cast(pl.String)
     if isinstance(dtype, pl.String):
-        text = text.str.strip_chars().replace("", None)
+        # Not `replace`, which holds the whole column: this is asked of files larger than memory.
+        stripped = text.str.strip_chars()
+        text = pl.when(stripped != "").then(stripped)
     value, _, _ = _text(text, dtype, scan, layout.label(name))
     return value
 

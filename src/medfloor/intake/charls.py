@@ -150,6 +150,13 @@ def _open(source: str | os.PathLike[str], layout: Layout) -> tuple[pl.DataFrame,
             raise InputError("ambiguous_column", f"{place} has a column {twice[0]} twice. Keep one of them.")
         return [name for name in names if name.lower() in wanted | {"synthetic"}]
 
+    if path.is_dir():
+        there = sorted(one.name for one in path.iterdir() if one.suffix.lower() in (*READERS, *FORMATS))
+        like = next((one for one in there if "charls" in one.lower()), "H_CHARLS_D_Data.dta")
+        raise InputError(
+            "file_not_found",
+            f"{place} is a folder, and CHARLS is read from one file; name the harmonised file in it: {path / like}",
+        )
     words: Words = {}
     if path.suffix.lower() in READERS:
         read = read_package_file(path, place, choose=choose)

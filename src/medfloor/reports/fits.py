@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +14,7 @@ import polars as pl
 from medfloor.errors import UsageError
 from medfloor.evaluation.result import Fit, label_text, number_text, title_of
 from medfloor.intake.files import write_bytes
+from medfloor.reports.plain import as_csv, as_json, as_parquet
 from medfloor.reports.printed import Printed, as_gt, as_latex, as_markdown, as_page
 from medfloor.reports.workbook import Cell, Figure, Sheet, words_sheet, workbook
 from medfloor.words import Phrase, say
@@ -372,21 +371,6 @@ def _regression_notes(columns: Sequence[_Column], lang: str) -> list[str]:
 # Files
 
 
-def _csv(fit: Fit, lang: str) -> bytes:
-    return fit.to_frame(lang).write_csv().encode("utf-8")
-
-
-def _parquet(fit: Fit, lang: str) -> bytes:
-    raw = io.BytesIO()
-    fit.to_frame(lang).write_parquet(raw)
-    return raw.getvalue()
-
-
-def _json(fit: Fit, lang: str) -> bytes:
-    plain = json.dumps(fit.to_dict(lang), ensure_ascii=False, indent=1, allow_nan=False, default=str)
-    return (plain + "\n").encode("utf-8")
-
-
 def _excel(fit: Fit, lang: str) -> bytes:
     labels = fit.labels()
     shown = [name for name in ("estimate", "se", "statistic", "df", "low", "high", "p", *_COUNTS)
@@ -422,9 +406,9 @@ def _form(name: str) -> str:
 
 
 _WRITERS: dict[str, Callable[[Fit, str], bytes]] = {
-    ".csv": _csv,
-    ".parquet": _parquet,
-    ".json": _json,
+    ".csv": as_csv,
+    ".parquet": as_parquet,
+    ".json": as_json,
     ".xlsx": _excel,
     ".html": lambda fit, lang: as_page(_printed(fit, lang), lang),
     ".md": lambda fit, lang: as_markdown(_printed(fit, lang)),

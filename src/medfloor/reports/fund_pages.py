@@ -223,7 +223,7 @@ def _pages(record: Record, lang: str) -> list[Printed]:
     if isinstance(record, Price):
         known = record.parameters_frame(lang)
         rows = [
-            [row["parameter"], f"{row['value']:g}", row["unit"], str(row["year"]),
+            [row["title"], f"{row['value']:g}", row["unit"], str(row["year"]),
              say(f"fund_trust.{row['trust']}", lang), row["source"]]
             for row in known.iter_rows(named=True)
         ]  # fmt: skip
@@ -234,7 +234,12 @@ def _pages(record: Record, lang: str) -> list[Printed]:
 
 def _frames(record: Record, lang: str) -> dict[str, pl.DataFrame]:
     if isinstance(record, Adjustment):
-        return {"years": record.to_frame(lang), "benefits": record.benefits, "law": moving_benefits()}
+        return {
+            "years": record.to_frame(lang),
+            "benefits": record.benefits,
+            "lists": record.lists,
+            "law": moving_benefits(),
+        }
     figures = [{"item": title_of(name, lang), "value": value} for name, value in record.figures.items()]
     return {
         "figures": pl.DataFrame(figures, schema={"item": pl.String, "value": pl.Float64}),

@@ -13,9 +13,10 @@ import polars as pl
 from medfloor.errors import OutputError, UsageError
 from medfloor.fund.backtest import Backtest
 from medfloor.fund.contrast import Contrast
+from medfloor.fund.outgo import FUNDS
 from medfloor.fund.outlook import Outlook
 from medfloor.fund.sensitivity import Tornado
-from medfloor.fund.series import unit_text
+from medfloor.fund.series import series_text, source_text, unit_text
 from medfloor.intake.files import write_bytes, write_table
 from medfloor.reports.drawing import COLOURS, GREY, SHADES, SPLIT, broken, data_of, legend, set_in_words
 from medfloor.reports.figures import FORMATS, _rendered
@@ -45,12 +46,14 @@ def check_outputs_of(paths: Sequence[str]) -> None:
             raise UsageError("unknown_format", f"{path} ends in none of {', '.join(ENDINGS)}. Rename it.")
 
 
-def write_projection(records: Sequence[Record], path: str | os.PathLike[str], lang: str = "en") -> list[Path]:
+def write_projection(
+    records: Sequence[Record], path: str | os.PathLike[str], lang: str = "en", *, fund: str = "basic"
+) -> list[Path]:
     """Write a projection and what stands beside it (the first record is the outlook), each file whole or not at all.
 
     A path with an ending is one file: .html and .md the page, .json everything, .csv and .parquet the funds year by
-    year, .xlsx all tables, .svg, .png and .pdf the fan. Another path is a folder, which gets all of them, with the
-    tables apart and a figure for each record that has one. Gives the files written.
+    year, .xlsx all tables, .svg, .png and .pdf the fan of `fund`. Another path is a folder, which gets all of them,
+    with the tables apart, the fan of every fund and a figure for each record that has one. Gives the files written.
 
     Raises UsageError unknown_format, OutputError cannot_write.
     """
@@ -59,7 +62,7 @@ def write_projection(records: Sequence[Record], path: str | os.PathLike[str], la
     assert isinstance(outlook, Outlook), "the first record is the outlook"
     if place.suffix and not place.is_dir():
         check_outputs_of([str(path)])
-        _write_one(records, outlook, place, lang)
+        _write_one(records, outlook, place, lang, fund)
         return [place]
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -67,7 +70,7 @@ def write_projection(records: Sequence[Record], path: str | os.PathLike[str], la
         raise OutputError("cannot_write", f"{place} cannot be made: {error.strerror}; choose another folder") from None
     written = [place / name for name in ("page.html", "page.md", "projection.json", "projection.xlsx")]
     for one in written:
-        _write_one(records, outlook, one, lang)
+        _write_one(records, outlook, one, lang, fund)
     for name, frame in _frames(records, lang).items():
         for ending in (".csv", ".parquet"):
             write_table(frame, place / f"{name}{ending}", money_columns=[])
@@ -78,14 +81,14 @@ def write_projection(records: Sequence[Record], path: str | os.PathLike[str], la
     return written
 
 
-def fan_figure(outlook: Outlook, lang: str = "en") -> alt.VConcatChart:
-    """Draw months of payment of the basic fund as a fan, with what was published before it and the reserve lines.
+def fan_figure(outlook: Outlook, lang: str = "en", fund: str = "basic") -> alt.VConcatChart:
+    """Draw a fund's months of payment as a fan, with what was published of the basic fund, and the reserve lines.
 
     Raises UsageError unknown_language.
     """
     import altair as alt
 
-    rows = outlook.frame.filter((pl.col("fund") == "basic") & (pl.col("item") == "months"))
+    rows = outlook.frame.filter((pl.col("fund") == fund) & (pl.col("item") == "months"))
     points = [
         {"year": row["year"], **{one: row[one] for one in ("trend", "p5", "p25", "p50", "p75", "p95")}}
         for row in rows.iter_rows(named=True)
@@ -93,7 +96,10 @@ def fan_figure(outlook: Outlook, lang: str = "en") -> alt.VConcatChart:
     held = [
         {"year": point.year, "value": 12 * point.value / outlook.book["spending"].value(point.year)}
         for point in outlook.book["cumulative"].points
-        if outlook.id == outlook.book.id and outlook.book["spending"].has(point.year) and point.year <= outlook.base
+        if fund == "basic"
+        and outlook.id == outlook.book.id
+        and outlook.book["spending"].has(point.year)
+        and point.year <= outlook.base
     ]
     x = alt.X(field="year", type="quantitative", title=say("fund_project.year", lang),
               axis=alt.Axis(format="d", tickMinStep=1), scale=alt.Scale(zero=False, nice=False))  # fmt: skip
@@ -122,7 +128,13 @@ def fan_figure(outlook: Outlook, lang: str = "en") -> alt.VConcatChart:
     rules = [{"line": line} for line in (0.0, *outlook.asked)]
     layers.append(alt.Chart(data_of(rules)).mark_rule(color=GREY, strokeDash=[2, 3]).encode(y=y("line")))
     chart = alt.layer(*layers).properties(width=_SIZE[0], height=_SIZE[1])
-    title = say("fund_project.fan_title", lang, place=outlook.name(lang), scenario=outlook.title(lang))
+    title = say(
+        "fund_project.fan_title",
+        lang,
+        fund=say(f"fund_project.{fund}", lang),
+        place=outlook.name(lang),
+        scenario=outlook.title(lang),
+    )
     register()
     made: alt.VConcatChart = set_in_words(
         chart, title, above=[outlook.head(lang)],
@@ -150,7 +162,7 @@ def tornado_figure(found: Tornado, lang: str = "en") -> alt.VConcatChart:
             for end, side in zip(ends, ("low", "high"), strict=True)
         ]
     names = list(dict.fromkeys(one["name"] for one in points))
-    title = say("fund_project.tornado", lang, year=found.year, months=f"{found.middle:.1f}")
+    title = found.head(lang)
     bars = (
         alt.Chart(data_of(points))
         .mark_bar(opacity=0.9)
@@ -207,7 +219,7 @@ def backtest_figure(found: Backtest, lang: str = "en") -> alt.VConcatChart:
         data=data_of(points), column=alt.Column(field="what", type="nominal", title=None, sort=sides)
     )  # fmt: skip
     register()
-    head = say("fund_project.backtest", lang, since=found.since, until=found.until, through=found.through)
+    head = found.head(lang)
     made: alt.VConcatChart = set_in_words(
         chart, say("fund_project.backtest_title", lang), above=[head], below=[one.say(lang) for one in found.said()],
         told=[head],
@@ -215,7 +227,7 @@ def backtest_figure(found: Backtest, lang: str = "en") -> alt.VConcatChart:
     return made
 
 
-def _write_one(records: Sequence[Record], outlook: Outlook, place: Path, lang: str) -> None:
+def _write_one(records: Sequence[Record], outlook: Outlook, place: Path, lang: str, fund: str) -> None:
     ending = place.suffix.lower()
     if ending == ".html":
         write_bytes(as_page(_pages(records, lang), lang), place)
@@ -223,7 +235,7 @@ def _write_one(records: Sequence[Record], outlook: Outlook, place: Path, lang: s
         title = f"# {say('fund_project.page_title', lang)}\n\n{outlook.head(lang)}\n\n"
         write_bytes(title.encode("utf-8") + as_markdown(_pages(records, lang)), place)
     elif ending == ".json":
-        plain = {_NAMES[type(one)]: one.to_dict(lang) for one in records}
+        plain = {_name(one): one.to_dict(lang) for one in records}
         text = json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False)
         write_bytes((text + "\n").encode("utf-8"), place)
     elif ending == ".xlsx":
@@ -231,16 +243,22 @@ def _write_one(records: Sequence[Record], outlook: Outlook, place: Path, lang: s
     elif ending in (".csv", ".parquet"):
         write_table(outlook.to_frame(lang), place, money_columns=[])
     else:
-        write_bytes(_rendered(fan_figure(outlook, lang), ending), place)
+        write_bytes(_rendered(fan_figure(outlook, lang, fund), ending), place)
 
 
 _NAMES: dict[type, str] = {Outlook: "outlook", Contrast: "contrast", Backtest: "backtest", Tornado: "tornado"}
 
 
+def _name(record: Record) -> str:
+    """Name a record; the tornado of another fund than the basic one bears its name."""
+    of_fund = f"_{record.fund}" if isinstance(record, Tornado) and record.fund != "basic" else ""
+    return _NAMES[type(record)] + of_fund
+
+
 def _pages(records: Sequence[Record], lang: str) -> list[Printed]:
     made = []
     for record in records:
-        tables = record.tables(lang)
+        tables = record.tables(lang, funds=FUNDS) if isinstance(record, Outlook) else record.tables(lang)
         for number, (title, rows, right) in enumerate(tables, 1):
             said = [*getattr(record, "warnings", ()), *record.said()] if number == len(tables) else []
             names = min(right) if right else len(rows[0])
@@ -258,19 +276,19 @@ def _parameters(outlook: Record, lang: str) -> list[Printed]:
             unit_text(one.unit, lang),
             str(one.year),
             say(f"fund_trust.{one.trust}", lang),
-            one.source,
+            source_text(one.source, lang),
         ]
         for one in outlook.parameters.all
     ]
-    series = outlook.book.to_frame()
+    series = outlook.book.to_frame(lang)
     told = [
         say(f"fund_project.{one}", lang)
         for one in ("series", "year", "value", "unit", "definition_version", "status", "trust", "source")
     ]
     points = [
-        [row["series"], str(row["year"]), f"{row['value']:,.2f}", unit_text(row["unit"], lang),
+        [series_text(row["series"], lang), str(row["year"]), f"{row['value']:,.2f}", unit_text(row["unit"], lang),
          str(row["definition_version"]),
-         row["status"], say(f"fund_trust.{row['trust']}", lang), row["source"]]
+         say(f"fund_status.{row['status']}", lang), say(f"fund_trust.{row['trust']}", lang), row["source"]]
         for row in series.iter_rows(named=True)
     ]  # fmt: skip
     return [
@@ -284,9 +302,10 @@ def _frames(records: Sequence[Record], lang: str) -> dict[str, pl.DataFrame]:
     assert isinstance(outlook, Outlook)
     found = {
         "funds": outlook.to_frame(lang), "lines": outlook.lines, "firsts": outlook.firsts, "people": outlook.people,
-        "fiscal": outlook.fiscal, "parameters": outlook.parameters.to_frame(lang), "series": outlook.book.to_frame(),
+        "fiscal": outlook.fiscal, "parameters": outlook.parameters.to_frame(lang),
+        "series": outlook.book.to_frame(lang), "cells": outlook.cells,
     }  # fmt: skip
-    return found | {_NAMES[type(one)]: one.to_frame(lang) for one in records[1:]}
+    return found | {_name(one): one.to_frame(lang) for one in records[1:]}
 
 
 def _sheets(records: Sequence[Record], lang: str) -> list[Sheet]:
@@ -309,9 +328,10 @@ def _charts(records: Sequence[Record], lang: str) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for record in records:
         if isinstance(record, Outlook):
-            made["fan"] = fan_figure(record, lang)
+            for fund in FUNDS:
+                made["fan" if fund == "basic" else f"fan_{fund}"] = fan_figure(record, lang, fund)
         elif isinstance(record, Backtest):
             made["backtest"] = backtest_figure(record, lang)
         elif isinstance(record, Tornado) and record.frame.height:
-            made["tornado"] = tornado_figure(record, lang)
+            made[_name(record)] = tornado_figure(record, lang)
     return made

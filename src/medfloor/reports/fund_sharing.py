@@ -12,7 +12,7 @@ import polars as pl
 
 from medfloor.errors import OutputError, UsageError
 from medfloor.fund.pooling import DESIGNS, Pooling
-from medfloor.fund.tiers import RESIDENCES, SCENARIOS, Tiering
+from medfloor.fund.tiers import RESIDENCES, SCENARIOS, Tiering, tier_name
 from medfloor.intake.files import write_bytes, write_table
 from medfloor.reports.drawing import COLOURS, GREY, SPLIT, broken, data_of, legend, set_in_words
 from medfloor.reports.figures import FORMATS, _rendered
@@ -139,11 +139,11 @@ def choice_figure(found: Tiering, lang: str = "en") -> alt.VConcatChart:
 
     rows = found.tiers.filter(pl.col("scenario").is_in(["before", "choice"])).to_dicts()
     points = [
-        {"scenario": broken(say(f"fund_tiers.{row['scenario']}", lang), 170), "tier": row["tier"],
+        {"scenario": broken(say(f"fund_tiers.{row['scenario']}", lang), 170), "tier": tier_name(row["tier"], lang),
          "what": say(f"fund_tiers.{what}", lang), "value": row[what]}
         for row in rows for what in ("share", "risk")
     ]  # fmt: skip
-    tiers = [one.name for one in found.asked]
+    tiers = [tier_name(one.name, lang) for one in found.asked]
     scenarios = list(dict.fromkeys(one["scenario"] for one in points))
     chart = (
         alt.Chart(data_of(points))
@@ -246,7 +246,7 @@ def _pages(record: Record, lang: str) -> list[Printed]:
         notes = [one.say(lang) for one in record.said()] if number == len(tables) else []
         made.append(Printed(title, [rows[0]], rows[1:], min(right), notes))
     rows = [
-        [row["name"], "" if row["value"] is None else f"{row['value']:.4g}", row["unit"], str(row["year"] or ""),
+        [row["title"], "" if row["value"] is None else f"{row['value']:.4g}", row["unit"], str(row["year"] or ""),
          say(f"fund_trust.{row['trust']}", lang), row["source"]]
         for row in record.sources(lang).iter_rows(named=True)
     ]  # fmt: skip

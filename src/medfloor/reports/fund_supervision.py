@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,9 @@ from medfloor.errors import OutputError, UsageError
 from medfloor.fund.supervision import Judged, Leads
 from medfloor.intake.files import write_bytes, write_table
 from medfloor.reports.drawing import COLOURS, SPLIT, broken, data_of, set_in_words
-from medfloor.reports.figures import FORMATS, _rendered
+from medfloor.reports.figures import _rendered
+from medfloor.reports.fund_projection import check_outputs_of
+from medfloor.reports.plain import json_of
 from medfloor.reports.printed import Printed, as_markdown, as_page
 from medfloor.reports.typeface import register
 from medfloor.reports.workbook import Sheet, frame_sheet, words_sheet, write_workbook
@@ -23,20 +23,8 @@ from medfloor.words import knows, say
 if TYPE_CHECKING:
     import altair as alt
 
-ENDINGS = (".html", ".md", ".json", ".csv", ".parquet", ".xlsx", *(one for one in FORMATS if one != ".json"))
 _MOST_LEADS, _MOST_FACILITIES = 10_000, 50
 """How many leads stand in a workbook, and how many facilities on a page."""
-
-
-def check_outputs_of(paths: Sequence[str]) -> None:
-    """Refuse what cannot be written before anything is looked at.
-
-    Raises UsageError unknown_format for a file whose ending is none of ENDINGS.
-    """
-    for path in paths:
-        ending = Path(path).suffix.lower()
-        if ending and ending not in ENDINGS and not Path(path).is_dir():
-            raise UsageError("unknown_format", f"{path} ends in none of {', '.join(ENDINGS)}. Rename it.")
 
 
 def write_leads(
@@ -117,8 +105,7 @@ def _write_one(leads: Leads, judged: Judged | None, place: Path, lang: str) -> N
         write_bytes(head.encode("utf-8") + as_markdown(_pages(leads, judged, lang)), place)
     elif ending == ".json":
         plain = leads.to_dict(lang) | ({} if judged is None else {"judged": judged.to_dict(lang)})
-        text = json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False)
-        write_bytes((text + "\n").encode("utf-8"), place)
+        write_bytes(json_of(plain), place)
     elif ending == ".xlsx":
         write_workbook(_sheets(leads, judged, lang), place)
     elif ending in (".csv", ".parquet"):
@@ -131,7 +118,7 @@ def _pages(leads: Leads, judged: Judged | None, lang: str) -> list[Printed]:
     made = []
     for title, rows, right in leads.tables(lang):
         made.append(Printed(title, [rows[0]], rows[1:], min(right) if right else len(rows[0])))
-    notes = [leads.head(lang), *leads.left_out(lang), *(one.say(lang) for one in leads.said())]
+    notes = [leads.head(lang), *leads.refusals(lang), *leads.left_out(lang), *(one.say(lang) for one in leads.said())]
     first = made[0]
     made[0] = Printed(first.title, first.heads, first.rows, first.names, notes)
     heads = [say(f"supervision.{one}", lang) for one in ("facility", "leads", "claims", "per_thousand", "money")]
@@ -149,7 +136,7 @@ def _pages(leads: Leads, judged: Judged | None, lang: str) -> list[Printed]:
              *("-" if row[one] is None else f"{row[one]:.3f}" for one in lines[4:])]
             for row in judged.to_frame(lang).iter_rows(named=True)
         ]  # fmt: skip
-        note = [say("supervision.judged_note", lang)]
+        note = [*judged.warnings(lang), say("supervision.judged_note", lang)]
         made.append(
             Printed(
                 say("supervision.judged", lang), [[say(f"supervision.{one}", lang) for one in lines]], body, 1, note
@@ -172,7 +159,7 @@ def _sheets(leads: Leads, judged: Judged | None, lang: str) -> list[Sheet]:
         forms = [_form(one, kind) for one, kind in shown.schema.items()]
         sheets.append(frame_sheet(shown, say(f"supervision.sheet_{name}", lang), heads, forms))
     told = [leads.head(lang), say("supervision.top", lang, many=f"{min(_MOST_LEADS, leads.leads.height):,}")]
-    told += [*leads.left_out(lang), *(one.say(lang) for one in leads.said())]
+    told += [*leads.refusals(lang), *leads.left_out(lang), *(one.say(lang) for one in leads.said())]
     return [words_sheet([(say("supervision.page_title", lang), told)], lang), *sheets]
 
 

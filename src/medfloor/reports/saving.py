@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TypeAlias
@@ -12,6 +11,7 @@ from medfloor.intake.files import write_bytes, write_table
 from medfloor.measures.result import Result
 from medfloor.reports.family import family_sheets
 from medfloor.reports.packages import optimum_sheets
+from medfloor.reports.plain import json_of
 from medfloor.reports.simulation import simulation_sheets
 from medfloor.reports.workbook import Sheet, result_sheet, words_of, words_sheet, write_workbook
 from medfloor.simulation.choice import Optimum
@@ -40,8 +40,7 @@ def save(record: Record, path: str | os.PathLike[str], lang: str = "en") -> None
     if ending == ".xlsx":
         write_workbook(sheets_of(record, lang), path)
     elif ending == ".json":
-        plain = json.dumps(record.to_dict(lang), ensure_ascii=False, indent=1, allow_nan=False, default=str)
-        write_bytes((plain + "\n").encode("utf-8"), path)
+        write_bytes(json_of(record.to_dict(lang)), path)
     elif isinstance(record, HouseholdCurve):
         write_table(record.rows, path, money_columns=[])
     elif isinstance(record, Optimum):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -17,6 +15,7 @@ from medfloor.errors import UsageError
 from medfloor.intake.files import write_bytes
 from medfloor.measures.result import Result, figure_text, name_of
 from medfloor.reports.captions import definition_of, differing, head_of, level_of, notes_of, said, title_of
+from medfloor.reports.plain import as_csv, as_json, as_parquet
 from medfloor.reports.typeface import FAMILIES
 from medfloor.words import say
 
@@ -269,27 +268,13 @@ def _piped(cells: Sequence[str]) -> str:
     return f"| {' | '.join(_MARKS.sub(_ESCAPED, cell) for cell in cells)} |"
 
 
-def _csv(result: Result, lang: str) -> bytes:
-    return result.to_frame(lang).write_csv().encode("utf-8")
-
-
-def _parquet(result: Result, lang: str) -> bytes:
-    raw = io.BytesIO()
-    result.to_frame(lang).write_parquet(raw)
-    return raw.getvalue()
-
-
-def _json(result: Result, lang: str) -> bytes:
-    return (json.dumps(result.to_dict(lang), ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode("utf-8")
-
-
 _WRITERS: dict[str, Callable[[Result, str], bytes]] = {
     ".html": _html,
     ".tex": _latex,
     ".md": _markdown,
-    ".csv": _csv,
-    ".parquet": _parquet,
-    ".json": _json,
+    ".csv": as_csv,
+    ".parquet": as_parquet,
+    ".json": as_json,
 }
 
 FORMATS = tuple(_WRITERS)

@@ -11,6 +11,7 @@ import polars as pl
 from medfloor.errors import InputError, MedfloorError, UsageError
 from medfloor.intake import read_table
 from medfloor.studies.panels import first_of
+from medfloor.studies.study import Reason
 from medfloor.words import Phrase
 
 FULL = 2015
@@ -75,7 +76,7 @@ def expose_homes(
             other = _national(homes)
         except MedfloorError:
             raise error from None
-        why = Phrase.of("studies.rollout_unused", file=file.name, why=error.message)
+        why = Phrase.of("studies.rollout_unused", file=file.name, why=Reason.of_error(error))
         return replace(other, warnings=(why, *other.warnings))
 
 

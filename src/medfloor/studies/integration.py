@@ -9,6 +9,7 @@ from medfloor.errors import InputError, UsageError
 from medfloor.intake.cfps_files import find_cfps_files
 from medfloor.studies import joined_county, joined_survey
 from medfloor.studies.about import About, Option, Quotation, Setting
+from medfloor.studies.joined_fund import YEARS
 from medfloor.studies.panels import read_panels, remarks
 from medfloor.studies.study import Claim, Section, Study
 from medfloor.words import Phrase
@@ -60,10 +61,17 @@ ABOUT = About(
             "fairness",
             "reverse",
             "funds",
+            "years",
         )
     ),
-    needs=(_words("needs_rollout"), _words("needs_regions"), _words("needs_law"), _words("needs_projection")),
-    limits=(_words("limit_document"), _words("limit_reported"), _words("limit_assumed"), _words("limit_flat")),
+    needs=(_words("needs_rollout"), _words("needs_regions"), _words("needs_law")),
+    limits=(
+        _words("limit_document"),
+        _words("limit_reported"),
+        _words("limit_assumed"),
+        _words("limit_flat"),
+        _words("limit_years"),
+    ),
     options=(
         Option("waves", "2012-2020", Phrase("studies.option_waves")),
         Option("rollout", None, Phrase("studies.option_rollout")),
@@ -73,6 +81,7 @@ ABOUT = About(
         Option("law", None, _words("option_law")),
         Option("points", 10.0, _words("option_points")),
         Option("gap", 0.25, _words("option_gap")),
+        Option("years", YEARS, _words("option_years")),
         Option("behaviour", "none", _words("option_behaviour"), choices=("none", "stated")),
     ),
     printed=(AIM, EFFECT, POOLING, EQUITY, REVERSE, SUSTAINED, PATHS),
@@ -87,6 +96,8 @@ def run(folder: Path, *, seed: int, settings: Mapping[str, Setting]) -> Study:
     """
     if not 0 <= float(settings["gap"] or 0.0) < 1 or not 0 <= float(settings["points"] or 0.0) <= 100:
         raise UsageError("bad_setting", "gap is a share from 0 to below 1 and points lie from 0 to 100")
+    if not 1 <= int(settings["years"] or 0) <= 75:
+        raise UsageError("bad_setting", f"years = {settings['years']} cannot be projected; use 1 to 75")
     survey = _survey_folder(folder)
     places = joined_county.places_of(folder)
     if survey is None and not places:

@@ -1,4 +1,7 @@
-"""Join the urban and rural schemes of a county in a simulation: pooling, equity, who pays for whom, what funds keep."""
+"""Join the urban and rural schemes of a county in a simulation: pooling, equity, who pays for whom, what funds keep.
+
+The years to come are `joined_fund`'s.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,10 @@ from medfloor.simulation import Simulation, World, read_population, scenario, si
 from medfloor.simulation.behaviour import Response
 from medfloor.simulation.funds import OF_INSURANCE, premiums_of
 from medfloor.studies.about import Quotation, Setting
+from medfloor.studies.joined_fund import Years, years_to_come
 from medfloor.studies.joined_survey import reverse_told
 from medfloor.studies.levels import Levels, write_levels
-from medfloor.studies.study import Claim, Picture, Section, Table
+from medfloor.studies.study import Claim, Picture, Section, Table, attempt
 from medfloor.tables import RESIDENCES, SCHEMES
 from medfloor.words import Phrase
 
@@ -34,7 +38,8 @@ USUAL_LAW = "cn/beijing@2024-01-01"
 class Counties:
     """Be what was simulated: the laws before joining, joined, and joined with one fund, on the same people.
 
-    `transfers` has who pays for whom under each law (before, one_level).
+    `transfers` has who pays for whom under each law (before, one_level). `years` is the fund in years to come, None
+    where `undone` says why it could not be projected.
     """
 
     simulation: Simulation
@@ -42,6 +47,8 @@ class Counties:
     levels: Levels
     law: str
     places: tuple[Path, ...]
+    years: Years | None = None
+    undone: tuple[Phrase, ...] = ()
 
 
 def _words(name: str, /, **values: object) -> Phrase:
@@ -89,7 +96,21 @@ def try_laws(places: Sequence[Path], settings: Mapping[str, Setting], *, seed: i
         before, after = scenario(str(levels.before)), scenario(str(levels.before), [levels.one_level])
         world = World.of(population, before.law)
         transfers = {"before": _transfer(world, before.law), "one_level": _transfer(world, after.law)}
-    return Counties(done, transfers, levels, Path(law).name if law == str(own) else law, tuple(places))
+        undone: list[Phrase] = []
+        years = attempt(
+            _words("title_years"),
+            lambda: years_to_come(
+                population,
+                levels,
+                year=year,
+                years=int(settings["years"] or 0),
+                premiums=_premiums(world, before.law) / max(_premiums(world, after.law), 1e-9),
+                seed=seed,
+            ),
+            undone,
+        )
+    place = Path(law).name if law == str(own) else law
+    return Counties(done, transfers, levels, place, tuple(places), years, tuple(undone))
 
 
 def pooling(found: Counties, quote: Quotation) -> Section:
@@ -171,7 +192,7 @@ def reverse_subsidy(found: Counties, quote: Quotation) -> Section:
 
 
 def sustainability(found: Counties, quote: Quotation) -> Section:
-    """Say what the residents' fund takes in and pays out in one year, and that the years to come are not told here."""
+    """Say what the residents' fund takes in and pays out in one year, and what becomes of it in the years to come."""
     title = _words("title_funds")
     funds = found.simulation.funds
     rows = funds.rows.filter(
@@ -188,9 +209,10 @@ def sustainability(found: Counties, quote: Quotation) -> Section:
         (
             Table("funds", title, funds, notes=(_words("note_baseline"),)),
             Table("use", _words("title_use"), found.simulation.use, notes=(_words("note_baseline"),)),
+            *(() if found.years is None else (found.years.table(),)),
         ),
-        claims=(Claim(quote, text, None),),
-        undone=(_words("undone_projection"),),
+        claims=(Claim(quote, text, None), *(() if found.years is None else (Claim(quote, found.years.found(), None),))),
+        undone=found.undone,
     )
 
 
@@ -219,6 +241,12 @@ def _year(claims: pl.DataFrame) -> int:
 
 def _by(homes: pl.DataFrame) -> tuple[str, ...]:
     return ("residence",) if "residence" in homes.columns and homes["residence"].n_unique() > 1 else ()
+
+
+def _premiums(world: World, law: Law) -> float:
+    """Sum up what people pay into the basic fund in a year, yuan."""
+    premiums, _ = premiums_of(world, law)
+    return float(np.sum(premiums["basic"][0]))
 
 
 def _transfer(world: World, law: Law) -> Result:

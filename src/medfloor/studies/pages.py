@@ -8,6 +8,7 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from medfloor.reports.printed import Printed, as_gt, as_markdown
 from medfloor.reports.tables import grid_of
 from medfloor.reports.typeface import FAMILIES
 from medfloor.reports.workbook import Cell, Figure, Sheet, result_sheet, words_sheet, workbook
-from medfloor.studies.study import Picture, Study, Table, fits_of, in_language, value_text
+from medfloor.studies.study import Picture, Reason, Study, Table, fits_of, in_language, value_text
 from medfloor.words import say
 
 if TYPE_CHECKING:
@@ -218,14 +219,21 @@ def _drawn(picture: Picture, lang: str) -> bytes | str:
     try:
         chart: alt.VConcatChart
         if isinstance(picture.content, Fit):
-            chart = fit_figure(picture.content, lang, picture.kind)  # type: ignore[arg-type]
+            chart = fit_figure(_named(picture.content, lang), lang, picture.kind)  # type: ignore[arg-type]
         else:
             chart = figure(picture.content, lang, picture.kind)  # type: ignore[arg-type]
     except MedfloorError as error:
-        return error.message
+        return Reason.of_error(error).say(lang)
     text = io.StringIO()
     chart.save(text, format="svg")
     return text.getvalue().encode("utf-8")
+
+
+def _named(fit: Fit, lang: str) -> Fit:
+    """Name outcomes by the words of studies, for titles and axes; equations keep the columns."""
+    names = fit.rows["outcome"].drop_nulls().unique().to_list()
+    words = {name: title_of("study_value", name, lang) for name in names}
+    return replace(fit, rows=fit.rows.with_columns(pl.col("outcome").replace(words)))
 
 
 # Files for programs

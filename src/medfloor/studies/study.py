@@ -236,8 +236,21 @@ def attempt(what: Phrase, make: Callable[[], Made], undone: list[Phrase]) -> Mad
     try:
         return make()
     except MedfloorError as error:
-        undone.append(Phrase.of("study.undone", what=what, why=error.message, code=error.code))
+        undone.append(Phrase.of("study.undone", what=what, why=Reason.of_error(error), code=error.code))
         return None
+
+
+class Reason(Phrase):
+    """Be the reason of an error: in English its message, else what the catalogue says of its code, where it does."""
+
+    @classmethod
+    def of_error(cls, error: MedfloorError) -> Reason:
+        """Keep an error's code and message."""
+        return cls(f"why.{error.code}", (("message", error.message),))
+
+    def say(self, lang: str) -> str:
+        """Say it in a language."""
+        return say(self.key, lang) if lang != "en" and knows(self.key, lang) else str(dict(self.values)["message"])
 
 
 def value_text(value: object, form: str | None, lang: str) -> str:

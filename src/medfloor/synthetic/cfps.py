@@ -12,19 +12,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from medfloor.errors import OutputError, UsageError
+from medfloor.errors import OutputError
 from medfloor.layouts import Layout, Variable, shipped_layout
 from medfloor.synthetic.cfps_world import NEVER, WAVES, World, make_world, parameters, truth_of
-
-Form = Literal["dta", "sav", "xpt", "csv", "parquet"]
+from medfloor.synthetic.panel_files import Form, check_asked, write_file
 
 SAYS = "SYNTHETIC: made up by medfloor in the layout of CFPS; no data of CFPS"
-MOST = 3.0
 
 _ANSWER: dict[int | float, str] = {-1: "不知道", -2: "拒绝回答", -8: "不适用", -9: "缺失", -10: "无法判断"}
 _WORDS: dict[str, dict[int | float, str]] = {
@@ -77,15 +75,7 @@ def write_cfps(
 
     Raises UsageError bad_seed, bad_scale, no_such_wave; OutputError cannot_write.
     """
-    if not 0 <= seed < 1 << 63:
-        raise UsageError("bad_seed", f"seed {seed}: give a whole number from 0")
-    if not 0 < scale <= MOST:
-        raise UsageError(
-            "bad_scale", f"a scale of {scale} is not above 0 and at most {MOST:g}; 0.1 is 1,480 households"
-        )
-    unknown = [wave for wave in waves if wave not in WAVES]
-    if unknown:
-        raise UsageError("no_such_wave", f"CFPS has no wave {unknown[0]}; it has {', '.join(map(str, WAVES))}")
+    check_asked("CFPS", seed=seed, scale=scale, waves=waves, known=WAVES, tenth="1,480")
     place = Path(folder)
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -290,23 +280,7 @@ def _write(
     if capitals:
         frame = frame.rename(str.upper)
         labels = {name.upper(): words for name, words in labels.items()}
-    import pyreadstat
-
-    try:
-        if form == "csv":
-            frame.write_csv(path)
-        elif form == "parquet":
-            frame.write_parquet(path)
-        elif form == "dta":
-            pyreadstat.write_dta(frame, str(path), version=14, file_label=SAYS, variable_value_labels=labels)
-        elif form == "sav":
-            pyreadstat.write_sav(frame, str(path), file_label=SAYS, variable_value_labels=labels)
-        else:
-            pyreadstat.write_xport(frame, str(path), file_format_version=8)
-    except OSError as error:
-        raise OutputError(
-            "cannot_write", f"{path} could not be written: {error.strerror}. Name another folder."
-        ) from None
+    write_file(frame, path, form, labels, says=SAYS)
 
 
 def _write_beside(place: Path, truth: dict[str, Any], world: World) -> None:

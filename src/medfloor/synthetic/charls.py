@@ -14,20 +14,19 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from medfloor.errors import OutputError, UsageError
+from medfloor.errors import OutputError
 from medfloor.layouts import shipped_layout
+from medfloor.synthetic.panel_files import Form, check_asked, write_file
 
-Form = Literal["dta", "sav", "xpt", "csv", "parquet"]
 Floats: TypeAlias = NDArray[np.float64]
 
 SAYS = "SYNTHETIC: made up by medfloor in the layout of CHARLS; no data of CHARLS"
-MOST = 3.0
 WAVES = (2011, 2013, 2015, 2018)
 NAME = "H_CHARLS_D_Data"
 
@@ -66,15 +65,7 @@ def write_charls(
 
     Raises UsageError bad_seed, bad_scale, no_such_wave; OutputError cannot_write.
     """
-    if not 0 <= seed < 1 << 63:
-        raise UsageError("bad_seed", f"seed {seed}: give a whole number from 0")
-    if not 0 < scale <= MOST:
-        raise UsageError(
-            "bad_scale", f"a scale of {scale} is not above 0 and at most {MOST:g}; 0.1 is 1,000 households"
-        )
-    unknown = [wave for wave in waves if wave not in WAVES]
-    if unknown:
-        raise UsageError("no_such_wave", f"CHARLS has no wave {unknown[0]}; it has {', '.join(map(str, WAVES))}")
+    check_asked("CHARLS", seed=seed, scale=scale, waves=waves, known=WAVES, tenth="1,000")
     rng, p = np.random.default_rng([seed, 2]), parameters()
     homes, people = _first_interviews(rng, p, max(round(p["frame"]["households"] * scale), 30))
     wide = _constant(people)
@@ -100,7 +91,9 @@ def write_charls(
     path = place / f"{NAME}.{form}"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        _write(wide.rename(str.upper) if capitals else wide, path, form, _labels(wide, capitals=capitals))
+        named = wide.rename(str.upper) if capitals else wide
+        labels = _labels(wide, capitals=capitals)
+        write_file(_marked(named) if form == "csv" else named, path, form, labels, says=SAYS)
         persons.write_csv(place / "truth_people.csv")
         households.write_csv(place / "truth_households.csv")
         (place / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
@@ -288,24 +281,13 @@ def _labels(wide: pl.DataFrame, *, capitals: bool) -> dict[str, dict[int | float
     return {name.upper() if capitals else name: labels for name, labels in words.items()}
 
 
-def _write(frame: pl.DataFrame, path: Path, form: Form, labels: dict[str, dict[int | float, str]]) -> None:
-    import pyreadstat
-
-    if form == "csv":
-        marked = [
-            pl.col(name).cast(pl.String).fill_null(pl.lit((".d", ".r", ".m")[i % 3])).alias(name)
-            for i, (name, kind) in enumerate(frame.schema.items())
-            if kind == pl.Float64
-        ]
-        frame.with_columns(marked).write_csv(path)
-    elif form == "parquet":
-        frame.write_parquet(path)
-    elif form == "dta":
-        pyreadstat.write_dta(frame, str(path), version=14, file_label=SAYS, variable_value_labels=labels)
-    elif form == "sav":
-        pyreadstat.write_sav(frame, str(path), file_label=SAYS, variable_value_labels=labels)
-    else:
-        pyreadstat.write_xport(frame, str(path), file_format_version=8)
+def _marked(frame: pl.DataFrame) -> pl.DataFrame:
+    """Put the letters of CHARLS where a CSV file has nothing."""
+    return frame.with_columns(
+        pl.col(name).cast(pl.String).fill_null(pl.lit((".d", ".r", ".m")[i % 3])).alias(name)
+        for i, (name, kind) in enumerate(frame.schema.items())
+        if kind == pl.Float64
+    )
 
 
 # What a reader should find

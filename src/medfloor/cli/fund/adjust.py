@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from medfloor.fund.steps import Steps
 
 
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
 @click.option(
     "--place", default="national", show_default=True, metavar="national|FILE", help="Series and parameters (TOML)."
 )
+@click.option("--population", metavar="DIR", help="A folder with claims, people (spells): a county instead of a place.")
+@click.option(
+    "--policy", metavar="NAME[@DATE]|FILE", help="Settle the population under this law; default: DIR/policy.yaml."
+)
+@click.option("--settlements", metavar="FILE", help="Take the population's payments from here instead of settling.")
+@click.option("--year", type=click.IntRange(1900, 2200), help="The year of the claims, where there are several.")
 @click.option("--rules", metavar="FILE", help="A table of steps of your own (TOML); floors of law stay.")
 @click.option("--start", "starts", multiple=True, metavar="NAME=VALUE", help="Where a benefit stands today; repeat.")
 @click.option("--years", type=int, default=20, show_default=True, help="How many years of closed loop.")
@@ -35,7 +43,7 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     """Propose next year's benefits by a published table of steps, and try the table for twenty years.
 
     The table turns months of payment, the year's margin, the trend and the probability of falling under a line into at
-    most one step a year of one benefit: the ratio, the critical illness deductible, or diseases covered. It is fast
+    most one step a year of one benefit: the ratio, the critical illness deductible, or the list of diseases. It is fast
     down and slow up, never under the floors of law, and never cuts the poor. The proposal says why in words and is a
     record that a signed decision can be attached to. Closed loop and open loop meet the same shocks.
 
@@ -44,6 +52,7 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
       medfloor fund adjust
       medfloor fund adjust --start ratio=75 --years 10 --out adjustment --lang zh
       medfloor fund adjust --print-rules > steps.toml
+      medfloor fund adjust --population county --start ratio=75 --start diseases=8
       medfloor fund adjust --rules steps.toml --set reserve.start=5
       medfloor fund adjust --sign adjustment/decision.json --by "Li" --on 2025-12-01 --out signed.json
 
@@ -67,7 +76,7 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         return
     check_outputs_of(asked["out"])
     table = _table(asked)
-    basis = _basis(asked["place"], assignments(asked["given"]), asked["years"])
+    basis = _basis(asked, assignments(asked["given"]))
     found = adjust(basis, table, years=asked["years"], paths=asked["paths"], seed=asked["seed"])
     click.echo(found.text(asked["lang"]))
     for path in asked["out"]:
@@ -76,21 +85,58 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     ctx.exit(1 if found.warnings else 0)
 
 
-def _basis(place: str, given: dict[str, float], years: int) -> Any:
+def _basis(asked: dict[str, Any], given: dict[str, float]) -> Any:
+    from medfloor.errors import UsageError
     from medfloor.fund.basis import national, place_from
 
+    place, years = asked["place"], asked["years"]
+    if asked["population"]:
+        if place != "national":
+            raise UsageError("needs_no_population", "give --place or --population, not both")
+        return _counted(asked, given)
+    for name in ("policy", "settlements", "year"):
+        if asked[name]:
+            raise UsageError("needs_population", f"--{name} needs a population; add --population DIR")
     if place == "national":
         return national(given=given, years=years)
     return place_from(_text(place, "a place file (TOML)"), where=Path(place).name, given=given, years=years)
 
 
+def _counted(asked: dict[str, Any], given: dict[str, float]) -> Any:
+    from medfloor.cli.fund.project import _tables
+    from medfloor.errors import UsageError
+    from medfloor.fund.county import county
+
+    folder = Path(asked["population"])
+    tables, settled = _tables(folder, asked["settlements"])
+    policy = asked["policy"] or (str(folder / "policy.yaml") if (folder / "policy.yaml").is_file() else None)
+    if policy is None:
+        raise UsageError("no_policy", f"{folder} has no policy.yaml; name the law with --policy, such as cn/beijing")
+    # The nation's id stands for its series; a folder of that name has none.
+    name = folder.resolve().name
+    name = f"./{name}" if name == "national" else name
+    return county(tables, policy, settled=settled, year=asked["year"], given=given, name=name)
+
+
 def _table(asked: dict[str, Any]) -> Steps:
-    from medfloor.fund.parameters import assignments
     from medfloor.fund.steps import read_steps, shipped_steps
 
     rules = asked["rules"]
     table = read_steps(_text(rules, "a table of steps"), where=Path(rules).name) if rules else shipped_steps()
-    return table.with_start(assignments(asked["starts"]))
+    return table.with_start(_starts(asked["starts"]))
+
+
+def _starts(texts: Sequence[str]) -> dict[str, float]:
+    from medfloor.errors import UsageError
+
+    found = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise UsageError("bad_parameter", f"--start {text!r} is not NAME=VALUE; write ratio=75") from None
+    return found
 
 
 def _text(name: str, what: str) -> str:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--places", metavar="FILE", help="Places of yours, .csv, .parquet or .toml; default: made-up counties.")
 @click.option("--population", "folders", multiple=True, metavar="DIR", help="A population as one place; give several.")
-@click.option("--contribution", type=float, default=400, show_default=True, help="Of a population's member, yuan.")
-@click.option("--subsidy", type=float, default=793, show_default=True, help="Of a population's member, yuan.")
+@click.option("--contribution", type=float, help="Of a population's member, yuan; default: the nation's, 400.")
+@click.option("--subsidy", type=float, help="Of a population's member, yuan; default: the nation's, 793 (derived).")
+@click.option("--year", type=click.IntRange(1900, 2200), help="The year of a population's claims, where several.")
 @click.option("--share", type=float, default=0.1, show_default=True, help="Share of income to the adjustment fund.")
 @click.option("--months", type=float, default=0.0, show_default=True, help="Reserve of each county, months of payment.")
 @click.option("--common", type=float, default=0.05, show_default=True, help="Spread of the shock that all share.")
@@ -50,7 +51,7 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     lines, sizes = _numbers(asked["lines"], "lines"), _numbers(asked["sizes"], "sizes")
     names = ("share", "months", "common", "use_response", "hazard", "draws", "seed")
     terms = Terms(lines=tuple(lines), **{name: asked[name] for name in names})
-    found = pool(_places(asked), terms, sizes=[int(one) for one in sizes])
+    found = pool(_places(asked), terms, sizes=sizes)
     lang = asked["lang"]
     click.echo(found.text(lang))
     for path in asked["out"]:
@@ -75,9 +76,13 @@ def _places(asked: dict[str, Any]) -> Places:
 
     if asked["places"] and asked["folders"]:
         raise UsageError("needs_no_population", "give --places or --population, not both")
+    for name in ("contribution", "subsidy", "year"):
+        if not asked["folders"] and asked[name] is not None:
+            raise UsageError("needs_population", f"--{name} needs a population; add --population DIR, or leave it out")
     if asked["places"]:
         return places_file(asked["places"])
     if asked["folders"]:
         folders = [Path(one) for one in asked["folders"]]
-        return counted_places(folders, contribution=asked["contribution"], subsidy=asked["subsidy"])
+        told = {name: asked[name] for name in ("contribution", "subsidy", "year")}
+        return counted_places(folders, **told)
     return shipped_counties()

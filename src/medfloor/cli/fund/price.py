@@ -98,14 +98,17 @@ def _risks(asked: dict[str, Any], parameters: Parameters, product: Product) -> R
 
 
 def _list(parameters: Parameters, lang: str) -> None:
-    from medfloor.fund.series import unit_text
+    from medfloor.fund.series import source_text, unit_text
     from medfloor.terminal import aligned
     from medfloor.words import say
 
-    heads = [say(f"fund_project.{one}", lang) for one in ("parameter", "value", "unit", "trust", "source")]
+    heads = [say(f"fund_project.{one}", lang) for one in ("parameter", "item", "value", "unit", "trust", "source")]
     rows = [
-        [one.name, f"{one.value:g}", unit_text(one.unit, lang), say(f"fund_trust.{one.trust}", lang), one.source]
+        [
+            one.name, one.title(lang), f"{one.value:g}", unit_text(one.unit, lang),
+            say(f"fund_trust.{one.trust}", lang), source_text(one.source, lang),
+        ]
         for one in parameters.all
-    ]
-    for line in aligned([heads, *rows], right=[1]):
+    ]  # fmt: skip
+    for line in aligned([heads, *rows], right=[2]):
         click.echo(line)

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from medfloor.fund.basis import Basis
+    from medfloor.fund.basis import Basis, Place
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=20201123, show_default=True, help="The same seed gives the same numbers.")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Replace a parameter; may be given again.")
 @click.option("--lines", default="3,6,9", show_default=True, help="Reserve lines, months of payment.")
-@click.option("--backtest", is_flag=True, help="Fit to 2020-2022 and hold 2023-2025 against what happened.")
+@click.option("--fund", "funds", multiple=True, default=["basic"], show_default=True,
+              type=click.Choice(["basic", "critical_illness", "assistance", "commercial"]),
+              help="Whose years, lines, fan and tornado are shown; may be given again.")  # fmt: skip
+@click.option("--cells", metavar="FILE", help="Write outgo by age, sex, residence and status to .csv or .parquet.")
+@click.option("--backtest", is_flag=True, help="Fit to 2020-2022 (a place: its first years) and show the rest beside.")
 @click.option("--no-tornado", is_flag=True, help="Leave out what the result hangs on.")
 @click.option("--parameters", "listed", is_flag=True, help="List all parameters with source and trust, and stop.")
 @click.option("--out", multiple=True, metavar="DIR|FILE", help="Folder for everything, or .html .md .json .csv "
@@ -51,22 +55,24 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
       medfloor fund project
       medfloor fund project --set growth.long_run=4 --set reserve.start=6 --lines 2,4 --years 10
       medfloor fund project --backtest --out projection --lang zh
+      medfloor fund project --fund commercial --set commercial.poor_paid=100 --cells cells.csv
       medfloor synthesise --people 20000 --seed 1 --out county
       medfloor fund project --population county --reform reform.yaml --out county.xlsx
 
     Exit codes: 0 done, 1 done and the basic fund is empty on the trend within the years, 2 nothing could be done.
     """
-    from medfloor.fund.backtest import backtest
     from medfloor.fund.contrast import contrast
     from medfloor.fund.parameters import assignments
     from medfloor.fund.projection import project
     from medfloor.fund.reserves import read_lines
-    from medfloor.fund.sensitivity import tornado
+    from medfloor.fund.sensitivity import tornadoes
+    from medfloor.intake.files import write_table
     from medfloor.reports.fund_projection import check_outputs_of, write_projection
 
     given = assignments(asked["given"])
     lines, lang = read_lines(asked["lines"]), asked["lang"]
     check_outputs_of(asked["out"])
+    _check_cells(asked["cells"])
     basis, reformed = _bases(asked, given)
     if asked["listed"]:
         _list_parameters(reformed or basis, lang)
@@ -77,14 +83,16 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     if reformed is not None:
         records.append(contrast(project(basis, **drawn), outlook))
     if asked["backtest"]:
-        records.append(backtest(given=given, paths=asked["paths"], seed=asked["seed"]))
+        records.append(_backtest(asked, given))
     if not asked["no_tornado"]:
-        records.append(tornado(_maker(asked, reformed or basis), years=asked["years"], given=given))
-    for number, record in enumerate(records):
-        click.echo(("\n" if number else "") + record.text(lang))
+        records += tornadoes(_maker(asked, reformed or basis), years=asked["years"], given=given)
+    _tell(records, asked["funds"], lang)
     for path in asked["out"]:
-        written = write_projection(records, path, lang)
+        written = write_projection(records, path, lang, fund=asked["funds"][0])
         click.echo(f"{path}: {', '.join(one.name for one in written)}", err=True)
+    if asked["cells"]:
+        write_table(outlook.cells, asked["cells"], money_columns=[])
+        click.echo(f"{asked['cells']}: {outlook.cells.height:,}", err=True)
     ctx.exit(1 if outlook.warnings else 0)
 
 
@@ -122,15 +130,50 @@ def _bases(asked: dict[str, Any], given: Mapping[str, float]) -> tuple[Basis, Ba
     return basis, replace(reformed, reserve=basis.reserve)
 
 
+def _tell(records: list[Any], funds: tuple[str, ...], lang: str) -> None:
+    """Print the records; of the funds' tornadoes those that were asked for."""
+    from medfloor.fund.outlook import Outlook
+    from medfloor.fund.sensitivity import Tornado
+
+    for number, record in enumerate(records):
+        if isinstance(record, Tornado) and record.fund not in funds:
+            continue
+        text = (
+            record.text(lang, funds=tuple(dict.fromkeys(funds))) if isinstance(record, Outlook) else record.text(lang)
+        )
+        click.echo(("\n" if number else "") + text)
+
+
+def _check_cells(path: str | None) -> None:
+    from medfloor.errors import UsageError
+
+    if path is not None and Path(path).suffix.lower() not in (".csv", ".parquet"):
+        raise UsageError("unknown_format", f"--cells {path} ends in neither .csv nor .parquet. Rename it.")
+
+
+def _backtest(asked: dict[str, Any], given: Mapping[str, float]) -> Any:
+    """Hold the nation, or the place, against its own later years."""
+    from medfloor.fund.backtest import backtest
+
+    place = None if asked["place"] == "national" else _read_place(asked["place"])
+    return backtest(given=given, paths=asked["paths"], seed=asked["seed"], place=place)
+
+
 def _place(asked: dict[str, Any], given: Mapping[str, float]) -> Basis:
-    from medfloor.errors import InputError
-    from medfloor.fund.basis import national, place_from
+    from medfloor.fund.basis import national, place_basis
     from medfloor.intake.files import read_table
 
     table = read_table(asked["table"], "people by year") if asked["table"] else None
     if asked["place"] == "national":
         return national(given=given, table=table, years=asked["years"])
-    file = Path(asked["place"])
+    return place_basis(_read_place(asked["place"]), given=given, table=table, years=asked["years"])
+
+
+def _read_place(name: str) -> Place:
+    from medfloor.errors import InputError
+    from medfloor.fund.basis import read_place
+
+    file = Path(name)
     if not file.is_file():
         raise InputError(
             "file_not_found", f"there is no file {file}; write national, or the path of a place file (TOML)"
@@ -139,7 +182,7 @@ def _place(asked: dict[str, Any], given: Mapping[str, float]) -> Basis:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise InputError("bad_series", f"{file} is not a text in UTF-8; save it as UTF-8") from None
-    return place_from(text, where=file.name, given=given, table=table, years=asked["years"])
+    return read_place(text, where=file.name)
 
 
 def _maker(asked: dict[str, Any], basis: Basis) -> Any:
@@ -169,19 +212,22 @@ def _tables(folder: Path, settlements: str | None) -> tuple[dict[str, Any], Any]
 
 
 def _list_parameters(basis: Basis, lang: str) -> None:
-    from medfloor.fund.series import unit_text
+    from medfloor.fund.series import source_text, unit_text
     from medfloor.terminal import aligned
     from medfloor.words import say
 
-    heads = [say(f"fund_project.{one}", lang) for one in ("parameter", "item", "value", "unit", "trust", "source")]
+    heads = [
+        say(f"fund_project.{one}", lang) for one in ("parameter", "item", "value", "unit", "year", "trust", "source")
+    ]
     rows = [
         [
             one.name,
             one.title(lang),
             f"{one.value:.4g}",
             unit_text(one.unit, lang),
+            str(one.year),
             say(f"fund_trust.{one.trust}", lang),
-            one.source,
+            source_text(one.source, lang),
         ]
         for one in basis.parameters.all
     ]

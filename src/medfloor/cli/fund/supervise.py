@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from medfloor.fund.supervision import Judged, Leads, Rules
+    from medfloor.fund.supervision import Judged, Leads, Rule, Rules
+    from medfloor.fund.supervision.rules import Setting
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,7 +48,8 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     """
     from medfloor.fund.supervision import judge, read_rules, supervise
     from medfloor.intake.files import check_outputs
-    from medfloor.reports.fund_supervision import check_outputs_of, write_leads
+    from medfloor.reports.fund_projection import check_outputs_of
+    from medfloor.reports.fund_supervision import write_leads
 
     rules, lang = read_rules(asked["file"]), asked["lang"]
     if asked["listed"]:
@@ -59,9 +61,9 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     tables = {name: asked[name] for name in ("claims", "people", "items", "catalogue", "facilities")}
     single = [path for path in asked["out"] if Path(path).suffix and not Path(path).is_dir()]
     check_outputs(single, [*tables.values(), asked["file"], asked["planted"]], any_format=True)
-    truth = None
+    truth, fewer = None, ()
     if asked["plant"] is not None:
-        tables, truth = _planted(asked, tables, rules)
+        tables, truth, fewer = _planted(asked, tables, rules)
     elif asked["planted"]:
         from medfloor.intake.files import read_table
 
@@ -70,7 +72,7 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     beside = Path(asked["out"][0]).resolve().parent if asked["out"] else None
     folder = beside if beside is not None and beside.is_dir() else None
     leads = supervise(tables.pop("claims"), **tables, rules=rules, memory_gb=asked["memory"], folder=folder)
-    judged = None if truth is None else judge(leads, truth)
+    judged = None if truth is None else judge(leads, truth, fewer=fewer)
     _tell(leads, judged, lang)
     for path in asked["out"]:
         written = write_leads(leads, path, lang, judged=judged)
@@ -78,8 +80,8 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     ctx.exit(1 if leads.leads.height or leads.rejected.height else 0)
 
 
-def _planted(asked: dict[str, Any], tables: dict[str, Any], rules: Rules) -> tuple[dict[str, Any], Any]:
-    """Plant errors, write what is then looked over beside the results, and give tables and truth."""
+def _planted(asked: dict[str, Any], tables: dict[str, Any], rules: Rules) -> tuple[dict[str, Any], Any, Any]:
+    """Plant errors, write what is then looked over beside the results; give tables, truth, and what had no room."""
     from medfloor.errors import UsageError
     from medfloor.fund.supervision import plant
     from medfloor.fund.supervision.planted import tables_of
@@ -90,19 +92,18 @@ def _planted(asked: dict[str, Any], tables: dict[str, Any], rules: Rules) -> tup
             "plant_alone",
             "--plant needs --people, and makes up lines, facilities and what was planted; leave those out",
         )
-    made = tables_of(
-        plant(
-            read_table(tables["claims"], "claims"), read_table(tables["people"], "people"), seed=asked["plant"],
-            many=asked["many"], rules=rules,
-        )
+    planted = plant(
+        read_table(tables["claims"], "claims"), read_table(tables["people"], "people"), seed=asked["plant"],
+        many=asked["many"], rules=rules,
     )  # fmt: skip
+    made = tables_of(planted)
     for path in asked["out"]:
         if not Path(path).suffix or Path(path).is_dir():
             place = Path(path) / "planted"
             place.mkdir(parents=True, exist_ok=True)
             for name, frame in made.items():
                 write_table(frame, place / f"{name}.parquet", money_columns=[])
-    return {name: made[name] for name in tables}, made["truth"]
+    return {name: made[name] for name in tables}, made["truth"], planted.fewer
 
 
 def _tell(leads: Leads, judged: Judged | None, lang: str) -> None:
@@ -112,11 +113,20 @@ def _tell(leads: Leads, judged: Judged | None, lang: str) -> None:
 
 
 def _list_rules(rules: Rules, lang: str) -> None:
+    from medfloor.fund.supervision.rules import shown, source_of, trust_of
     from medfloor.words import say
 
+    def tell(text: str, one: Rule | Setting) -> None:
+        said = say(
+            "supervision.read", lang, text=text, trust=trust_of(one.trust, lang), source=source_of(one.source, lang)
+        )
+        click.echo(f"  {said}")
+
     for rule in rules.all:
-        click.echo(f"{rule.name}: {rule.title(lang)} ({say('supervision.weight', lang)} {rule.weight:g})")
+        told = say("supervision.listed", lang, name=rule.name, title=rule.title(lang), weight=f"{rule.weight:g}")
+        click.echo(told if rule.on else f"{told} {say('supervision.off', lang)}")
         click.echo(f"  {rule.reason(lang)}")
-        click.echo(f"  {rule.law(lang)} [{rule.trust}: {rule.source}]")
+        tell(rule.law(lang), rule)
         for one in rule.settings:
-            click.echo(f"  {one.name} = {one.value:g} {one.unit} [{one.trust}: {one.source}]")
+            known = {"name": one.name, "value": shown(one.value), "unit": one.unit(lang)}
+            tell(say("supervision.parameter", lang, **known, least=shown(one.least), most=shown(one.most)), one)

@@ -107,6 +107,14 @@ class Leads:
             reasons.setdefault(why.say(lang), []).append(self.rules[name].title(lang))
         return [say("supervision.left_out", lang, rules=join(titles, lang), why=why) for why, titles in reasons.items()]
 
+    def refusals(self, lang: str) -> list[str]:
+        """Say why rows were refused and how many each, and where they stand; nothing where none were."""
+        if not self.rejected.height:
+            return []
+        counts = self.rejected["reason"].value_counts(sort=True).sort("count", "reason", descending=[True, False])
+        reasons = [f"{row['reason']} ({row['count']:,})" for row in counts.iter_rows(named=True)]
+        return [say("supervision.refused", lang, reasons=join(reasons, lang))]
+
     def tables(self, lang: str) -> list[tuple[str, list[list[str]], list[int]]]:
         """Give tables as text: title, rows (the first are heads), and the columns of numbers. They name nobody."""
         heads = [
@@ -132,7 +140,7 @@ class Leads:
     def text(self, lang: str = "en") -> str:
         """Give counts by rule for a terminal; no person, claim or facility is named."""
         title, rows, right = self.tables(lang)[0]
-        lines = [self.head(lang), ""]
+        lines = [self.head(lang), *self.refusals(lang), ""]
         if self.leads.height:
             lines += [title, *aligned(rows, right), ""]
         lines += [*self.left_out(lang), *(one.say(lang) for one in self.said())]
@@ -156,6 +164,7 @@ class Leads:
             "looked_at": self.looked_at,
             "reversed": self.reversed,
             "refused": self.rejected.height,
+            "refused_because": dict(self.rejected["reason"].value_counts().sort("reason").iter_rows()),
             "money_yuan": self.money_fen / 100,
             "money_refused_yuan": self.money_rejected_fen / 100,
             "leads": self.leads.height,

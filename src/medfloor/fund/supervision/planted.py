@@ -6,9 +6,9 @@ without a planted error fall under it by chance. Neither says how many leads in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,16 @@ import polars as pl
 
 from medfloor.errors import UsageError
 from medfloor.fund.supervision.leads import Leads
-from medfloor.fund.supervision.rules import Rules, shipped_rules
+from medfloor.fund.supervision.reading import PAID
+from medfloor.fund.supervision.rules import Rules, shipped_rules, shown
 from medfloor.terminal import aligned
-from medfloor.words import say
+from medfloor.words import Phrase, join, say
 
 BARS: dict[str, float] = {
     "duplicate": 0.99, "split_stay": 0.99, "readmission": 0.95, "visit_in_stay": 0.99, "stays_overlap": 0.99,
     "two_facilities": 0.99, "after_death": 0.99, "sex_diagnosis": 0.99, "age_diagnosis": 0.99, "sex_item": 0.99,
     "age_item": 0.99, "day_limit": 0.99, "price_limit": 0.99, "cost_outlier": 0.80, "facility_peers": 0.99,
-    "facility_month": 0.99, "near_cap": 0.99, "double_enrolment": 0.99,
+    "facility_month": 0.99, "near_cap": 0.99, "near_budget": 0.99, "double_enrolment": 0.99,
 }  # fmt: skip
 """The recall that each rule is to reach on errors planted of its kind."""
 
@@ -32,6 +33,22 @@ UPCODED = "upcoding"
 """Claims made 2.5 times as dear: a kind that no rule is made for, judged against cost_outlier, without a bar."""
 
 _PLACES = {"primary": 20, "1": 6, "2": 6, "3": 4}
+_DRIFTS = ("facility_peers", "facility_month")
+"""Rules of which one error is planted, whatever is asked: a facility, and a month of another."""
+
+_MOST_CAPS, _MOST_BUDGETS = 10, 5
+"""At most as many: each makes a stay dear, which moves the middle of its group; there are 36 facilities."""
+
+_OF_CLAIMS: dict[str, pl.DataType] = {
+    **dict.fromkeys(("claim_id", "person_id", "care_type", "facility_level", "diagnosis"), pl.String()),
+    **dict.fromkeys(("start_date", "end_date"), pl.Date()),
+    **dict.fromkeys(("total", "off_catalogue", "over_limit", "first_self_pay", "in_scope"), pl.Float64()),
+}
+_OF_PEOPLE: dict[str, pl.DataType] = {
+    **dict.fromkeys(("person_id", "sex", "scheme"), pl.String()), "birth_date": pl.Date(),
+}  # fmt: skip
+"""What of the tables of `synthesise` is changed or asked, with its type."""
+
 _MONEY = ("total", "off_catalogue", "over_limit", "first_self_pay", "in_scope")
 
 
@@ -49,13 +66,39 @@ class Planted:
     catalogue: pl.DataFrame
     facilities: pl.DataFrame
     truth: pl.DataFrame
+    fewer: tuple[Phrase, ...] = ()
+    """Kinds of which fewer were planted than asked, because the claims have no room for more."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Judged:
-    """Be how much of what was planted was found: a row a rule with planted, found, leads, recall, precision and bar."""
+    """Be how much of what was planted was found: a row a rule with planted, found, leads, recall, precision and bar.
+
+    `fewer` names kinds of which fewer were planted than asked.
+    """
 
     rows: pl.DataFrame
+    fewer: tuple[Phrase, ...] = ()
+
+    def under(self) -> list[Phrase]:
+        """List the rules that found fewer than asked (`BARS`)."""
+        low = self.rows.filter(pl.col("recall") < pl.col("bar"))
+        return [
+            Phrase.of(
+                "supervision_planting.under", rule=Phrase(f"supervision_rule.{row['rule']}"), found=f"{row['found']:,}",
+                planted=f"{row['planted']:,}", recall=_share(row["recall"]), bar=_share(row["bar"]),
+            )
+            for row in low.iter_rows(named=True)
+        ]  # fmt: skip
+
+    def warnings(self, lang: str) -> list[str]:
+        """Say of which kinds fewer were planted, and of which fewer were found, than asked."""
+        told = {"warning": self.fewer, "warning_under": self.under()}
+        return [
+            say(f"supervision_planting.{key}", lang, what=join([one.say(lang) for one in phrases], lang))
+            for key, phrases in told.items()
+            if phrases
+        ]
 
     def text(self, lang: str = "en") -> str:
         """Give it as a table, with what recall and precision here say and what not."""
@@ -70,8 +113,9 @@ class Judged:
         ]  # fmt: skip
         title = say("supervision.judged", lang)
         return "\n".join(
-            [title, *aligned([heads, *body], right=[1, 2, 3, 4, 5, 6]), say("supervision.judged_note", lang)]
-        )
+            [title, *aligned([heads, *body], right=[1, 2, 3, 4, 5, 6]), say("supervision.judged_note", lang),
+             *self.warnings(lang)]
+        )  # fmt: skip
 
     def to_frame(self, lang: str = "en") -> pl.DataFrame:
         """Give the rows with the rules in words."""
@@ -80,11 +124,15 @@ class Judged:
 
     def to_dict(self, lang: str = "en") -> dict[str, Any]:
         """Give the rows for JSON."""
-        return {"rows": self.to_frame(lang).to_dicts(), "note": say("supervision.judged_note", lang)}
+        return {
+            "rows": self.to_frame(lang).to_dicts(),
+            "note": say("supervision.judged_note", lang),
+            "warnings": self.warnings(lang),
+        }
 
 
-def judge(leads: Leads, truth: pl.DataFrame) -> Judged:
-    """Hold leads against what was planted.
+def judge(leads: Leads, truth: pl.DataFrame, *, fewer: Sequence[Phrase] = ()) -> Judged:
+    """Hold leads against what was planted; `fewer` is what `Planted` says of kinds that had no room.
 
     A planted error is found where a lead of its rule names it, as its claim or beside it. Precision is the share of a
     rule's leads that name something planted under that rule.
@@ -120,8 +168,10 @@ def judge(leads: Leads, truth: pl.DataFrame) -> Judged:
                 "bar": BARS.get(name),
             }
         )  # fmt: skip
-    numbers = dict.fromkeys(("recall", "precision", "bar"), pl.Float64)
-    return Judged(pl.DataFrame(rows, schema_overrides=numbers))
+    schema: dict[str, pl.DataType] = {"rule": pl.String()}
+    schema |= dict.fromkeys(("planted", "found", "leads"), pl.Int64())
+    schema |= dict.fromkeys(("recall", "precision", "bar"), pl.Float64())
+    return Judged(pl.DataFrame(rows, schema=schema), tuple(fewer))
 
 
 def plant(
@@ -140,11 +190,37 @@ def plant(
             raise UsageError(
                 "not_made_up", f"the {name} do not say that they are made up; errors are planted in nothing else"
             )
+    claims, people = _made_up(claims, "claims", _OF_CLAIMS), _made_up(people, "people", _OF_PEOPLE)
     if many < 1:
         raise UsageError("too_few_claims", f"{many} errors of a kind are none; plant 1 or more")
     return _Planting(
         claims, people, np.random.default_rng(seed), many, shipped_rules() if rules is None else rules
     ).done()
+
+
+def _made_up(frame: pl.DataFrame, name: str, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Give a table of `synthesise` its types, which a CSV file loses."""
+    lacking = [one for one in columns if one not in frame.columns]
+    if lacking:
+        raise UsageError(
+            "not_made_up",
+            f"the {name} have no column {', '.join(lacking)}; give the {name} of a folder that `medfloor synthesise` "
+            "wrote",
+        )
+    for one, kind in columns.items():
+        given = frame[one]
+        if given.dtype == kind or given.dtype == pl.String == kind:
+            continue
+        made = given.str.to_date("%Y-%m-%d", strict=False) if kind == pl.Date and given.dtype == pl.String else None
+        made = given.cast(kind, strict=False) if made is None else made
+        if made.null_count() > given.null_count():
+            raise UsageError(
+                "not_made_up",
+                f"the {name} have values in {one} that are not as `medfloor synthesise` writes them; give its files "
+                "unchanged",
+            )
+        frame = frame.with_columns(made)
+    return frame
 
 
 class _Planting:
@@ -155,9 +231,13 @@ class _Planting:
         self.facilities = pl.DataFrame(
             [{"provider_id": f"f{level}-{k:02d}", "level": level} for level, n in _PLACES.items() for k in range(n)]
         )
-        self.claims = self._placed(claims)
+        # What was paid would no longer follow from costs that are changed here.
+        if claims["person_id"].null_count() or not claims.height:
+            raise UsageError("too_few_claims", "there are no claims of known people; make a county with some")
+        self.claims = self._placed(claims.drop(PAID, strict=False))
         self.new: list[pl.DataFrame] = []
         self.truth: list[dict[str, str]] = []
+        self.none: list[Phrase] = []
         self.used: set[str] = set()
         self.at = 0
 
@@ -173,11 +253,24 @@ class _Planting:
         people = self._people()
         claims = pl.concat([self.claims, *self.new]).sort("person_id", "start_date", "claim_id")
         items, catalogue = self._lines(claims)
-        # Budgets are set so that none is near: near_budget is not planted.
-        spent = claims.group_by("provider_id").agg((pl.col("in_scope").sum() * 2).round(2).alias("budget"))
-        facilities = self.facilities.join(spent, on="provider_id", how="left")
+        facilities = self._budgets(claims)
         truth = pl.DataFrame(self.truth, schema={"rule": pl.String, "key": pl.String})
-        return Planted(claims, people, items, catalogue, facilities, truth)
+        return Planted(claims, people, items, catalogue, facilities, truth, self._fewer(truth))
+
+    def _fewer(self, truth: pl.DataFrame) -> tuple[Phrase, ...]:
+        """Say of which kinds fewer were planted than asked."""
+        asked = {**dict.fromkeys(BARS, self.many), "two_facilities": 2 * self.many, UPCODED: self.many}
+        asked |= {"near_cap": min(self.many, _MOST_CAPS), "near_budget": min(self.many, _MOST_BUDGETS)}
+        many = dict(truth["rule"].value_counts().iter_rows())
+        short = [
+            Phrase.of(
+                "supervision_planting.fewer", rule=Phrase(f"supervision_rule.{name}"),
+                planted=f"{many.get(name, 0):,}", asked=f"{number:,}",
+            )
+            for name, number in asked.items()
+            if name not in _DRIFTS and many.get(name, 0) < number
+        ]  # fmt: skip
+        return (*self.none, *short)
 
     def _placed(self, claims: pl.DataFrame) -> pl.DataFrame:
         """Give each person one facility of a level, to which nine of ten claims go, and each visit a time."""
@@ -311,28 +404,70 @@ class _Planting:
         self._tell(UPCODED, dear["claim_id"].to_list())
 
     def _near_cap(self) -> None:
-        """Raise one stay of a person so that the year's sum comes to 95 % of the ceiling."""
-        cap = self.rules["near_cap"]["cap_yuan"]
+        """Raise one stay of a person so that the year's sum lies midway between the line (90 %) and the ceiling."""
+        cap, near = self.rules["near_cap"]["cap_yuan"], (self.rules["near_cap"]["share"] + 100) / 200
         sums = self.claims.group_by("person_id").agg(pl.col("in_scope").sum().alias("year_sum"))
         low = sums.filter(pl.col("year_sum") < cap * 0.5)["person_id"].to_list()
         stay = (pl.col("care_type") == "inpatient") & pl.col("person_id").is_in(low)
-        rows = self._some(stay, min(self.many, 10)).unique("person_id", maintain_order=True)
+        rows = self._some(stay, min(self.many, _MOST_CAPS)).unique("person_id", maintain_order=True)
         rows = rows.join(sums, on="person_id", how="left", maintain_order="left")
-        more = pl.col("in_scope") + (cap * 0.95 - pl.col("year_sum")).round(2)
+        more = pl.col("in_scope") + (cap * near - pl.col("year_sum")).round(2)
         rows = rows.with_columns(more.round(2).alias("in_scope"))
         parts = pl.sum_horizontal(pl.col("in_scope", "off_catalogue", "over_limit", "first_self_pay"))
         self._change(rows.with_columns(parts.round(2).alias("total")))
         self._tell("near_cap", rows["person_id"].to_list())
 
     def _drifts(self) -> None:
-        """Make one facility 1.6 times as dear all year, and another in its last month."""
-        last = str(self.claims["start_date"].max())[:5] + "11"
-        own, month = pl.col("provider_id") == "f2-01", pl.col("start_date").dt.month() == 11
-        late = (pl.col("provider_id") == "fprimary-03") & month
-        factor = pl.when(own | late).then(1.6).otherwise(1.0)
+        """Make one facility 1.6 times as dear all year, and another in a late month."""
+        peers, months = self.rules["facility_peers"], self.rules["facility_month"]
+        size = self.claims.group_by("provider_id").agg(pl.len().alias("n"))
+        able = size.filter(pl.col("n") >= peers["least"]).sort("n", "provider_id", descending=[True, False])
+        dear = _preferred("f2-01", able["provider_id"].to_list())
+        if dear is None:
+            self._none("peers", least=peers["least"])
+        else:
+            self.claims = self.claims.with_columns(_scaled_to(pl.when(_at(dear)).then(1.6).otherwise(1.0)))
+            self._tell("facility_peers", [dear])
+        start = pl.col("start_date")
+        # Eleven of twelve, where a year is whole: what comes last may be cut short by stays that are not over.
+        last = self.claims["start_date"].dt.truncate("1mo").max()
+        assert isinstance(last, date)
+        month = start.dt.truncate("1mo") == last.replace(month=min(11, last.month))
+        full = (
+            self.claims.group_by("provider_id", start.dt.truncate("1mo").alias("month")).agg(
+                pl.len().alias("n"), month.first().alias("late")
+            )
+            .filter(pl.col("n") >= months["least"], pl.col("provider_id") != (dear or ""))
+            .group_by("provider_id").agg(pl.col("late").any(), pl.len().alias("months"), pl.col("n").sum())
+            .filter(pl.col("late"), pl.col("months") > months["months"])
+            .sort("n", "provider_id", descending=[True, False])
+        )  # fmt: skip
+        place = _preferred("fprimary-03", full["provider_id"].to_list())
+        if place is None:
+            self._none("month", least=months["least"], months=months["months"])
+            return
+        factor = pl.when(_at(place) & month).then(1.6).otherwise(1.0)
+        day = self.claims.filter(_at(place) & month)["start_date"].min()
         self.claims = self.claims.with_columns(_scaled_to(factor))
-        self._tell("facility_peers", ["f2-01"])
-        self._tell("facility_month", [f"fprimary-03|{last}"])
+        self._tell("facility_month", [f"{place}|{str(day)[:7]}"])
+
+    def _budgets(self, claims: pl.DataFrame) -> pl.DataFrame:
+        """Give some facilities a budget that they come near to (half-way over the line), the others an ample one."""
+        share = self.rules["near_budget"]["share"] / 100
+        year = pl.col("start_date").dt.year().alias("year")
+        spent = claims.group_by("provider_id", year).agg(pl.col("in_scope").sum().alias("spent"))
+        most = spent.group_by("provider_id").agg(pl.col("spent").max()).filter(pl.col("spent") > 0).sort("provider_id")
+        many = min(self.many, _MOST_BUDGETS, most.height)
+        near = most["provider_id"].gather(np.sort(self.rng.choice(most.height, many, replace=False)))
+        self._tell("near_budget", near.to_list())
+        reached = pl.when(pl.col("provider_id").is_in(near.implode())).then(share * 1.05).otherwise(share / 2)
+        budgets = most.select("provider_id", (pl.col("spent") / reached).round(2).alias("budget"))
+        return self.facilities.join(budgets, on="provider_id", how="left")
+
+    def _none(self, kind: str, **needs: float) -> None:
+        rule = Phrase(f"supervision_rule.facility_{kind}")
+        told = {name: shown(value) for name, value in needs.items()}
+        self.none.append(Phrase.of(f"supervision_planting.none_{kind}", rule=rule, **told))
 
     def _people(self) -> pl.DataFrame:
         """Let people die before some of their claims, and enrol others twice."""
@@ -382,6 +517,15 @@ class _Planting:
             self._tell(rule, rows["claim_id"].to_list())
             plain.append(_line(rows, code, quantity, price))
         return pl.concat(plain), catalogue
+
+
+def _at(provider: str) -> pl.Expr:
+    return pl.col("provider_id") == provider
+
+
+def _preferred(name: str, able: list[str]) -> str | None:
+    """Take the facility of middle size where it can, else the largest that can."""
+    return name if name in able else next(iter(able), None)
 
 
 def _line(rows: pl.DataFrame, code: str, quantity: float, price: float) -> pl.DataFrame:

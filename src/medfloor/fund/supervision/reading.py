@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from medfloor.errors import InputError
@@ -29,6 +30,7 @@ BYTES_A_ROW = 700
 _SINKS = 16
 _MOST_PARTS = 1_000
 _CATALOGUE = ("sex", "age_from", "age_to", "day_limit", "price_limit")
+_OF_PEOPLE = {"sex", "gend", "birth_date", "brdy", "death_date", "scheme", "enrolled_from"}
 _LINES = ("quantity", "unit_price", "amount")
 
 
@@ -79,7 +81,9 @@ def _write_parts(keys: Keys, paths: list[Path]) -> None:
     count = len(paths)
     ids = keys.scan.frame.select(keys.claim_id.alias("id")).drop_nulls()
     hashes = collect(keys.scan, ids.select(pl.col("id").hash().alias("hash")))["hash"]
-    shared = hashes.filter(hashes.is_duplicated()).unique()
+    # Sorted, because a table of hashes would take six times as much, and this alone grows with the file.
+    in_order = np.sort(hashes.to_numpy())
+    shared = pl.Series(np.unique(in_order[1:][in_order[1:] == in_order[:-1]]))
     # By another seed than the search for equal ids, so that rows without a person are spread as well.
     number = keys.person_id.fill_null("").hash(1) % count
     if len(shared):
@@ -156,9 +160,21 @@ def read_persons(source: Source) -> Persons:
     """Read people: the contract's table, with `death_date` where there is one.
 
     People whose enrolment meets itself are listed as enrolled twice, and are known all the same where their rows agree.
-    Raises InputError as `read_people`.
+    Raises InputError as `read_people`, wrong_table for claims, missing_column where nothing is told of people.
     """
     scan = scan_table(source, "people")
+    names = {one.strip().lower() for one in scan.names}
+    if "claim_id" in names:
+        raise InputError(
+            "wrong_table",
+            f"{scan.place} has a column claim_id: it is a table of claims, not of people; give the people's own file",
+        )
+    if not names & _OF_PEOPLE:
+        raise InputError(
+            "missing_column",
+            f"{scan.place} says nothing of people that rules ask for: it has none of sex, birth_date, death_date, "
+            "scheme and enrolled_from",
+        )
     people = read_people(scan)
     bad = people.bad
     twice = bad.filter(pl.col("reason").is_in(["overlapping_schemes", "duplicate_person"])).select(

@@ -24,15 +24,23 @@ _SAID = ("article", "words", "source", "trust")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Be one parameter of a rule: value, unit, source, trust ("yours" for the user's), and what is possible."""
+    """Be one parameter of a rule: value, source and trust ("yours" for the user's), and what is possible.
 
+    A `whole` one (days, months, claims) has no fractions.
+    """
+
+    rule: str
     name: str
     value: float
-    unit: str
     source: str
     trust: str
     least: float
     most: float
+    whole: bool
+
+    def unit(self, lang: str) -> str:
+        """Say in a language what it counts."""
+        return say(f"supervision_unit.{self.rule}_{self.name}", lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class Rule:
 
     def reason(self, lang: str) -> str:
         """Say in a language what it looks for, with its parameters."""
-        told = {one.name: f"{one.value:,g}" for one in self.settings}
+        told = {one.name: shown(one.value) for one in self.settings}
         return say(f"supervision_reason.{self.name}", lang, **told)
 
     def law(self, lang: str) -> str:
@@ -104,7 +112,8 @@ class Rules:
         for rule in self.all:
             known = {
                 "rule": rule.name, "title": rule.title(lang), "on": rule.on, "weight": rule.weight,
-                "article": rule.law(lang), "source": rule.source, "trust": rule.trust, "reason": rule.reason(lang),
+                "article": rule.law(lang), "source": source_of(rule.source, lang),
+                "trust": trust_of(rule.trust, lang), "reason": rule.reason(lang),
             }  # fmt: skip
             for one in rule.settings or (None,):
                 rows.append(
@@ -112,13 +121,36 @@ class Rules:
                     | {
                         "parameter": one.name if one else None,
                         "value": one.value if one else None,
-                        "unit": one.unit if one else None,
-                        "value_source": one.source if one else None,
-                        "value_trust": one.trust if one else None,
+                        "unit": one.unit(lang) if one else None,
+                        "value_source": source_of(one.source, lang) if one else None,
+                        "value_trust": trust_of(one.trust, lang) if one else None,
                     }
                 )
         texts = dict.fromkeys(("parameter", "unit", "value_source", "value_trust"), pl.String)
         return pl.DataFrame(rows, schema_overrides={**texts, "value": pl.Float64, "weight": pl.Float64})
+
+
+def source_of(source: str, lang: str) -> str:
+    """Say where an article or a value was read.
+
+    >>> source_of("ours", "en")
+    'chosen here'
+    """
+    return say(f"supervision_source.{source}", lang)
+
+
+def trust_of(trust: str, lang: str) -> str:
+    """Say how far a source is trusted."""
+    return say(f"supervision_trust.{trust}", lang)
+
+
+def shown(value: float) -> str:
+    """Write a number whole, where others would turn to powers of ten.
+
+    >>> shown(150_000.0), shown(2.5)
+    ('150,000', '2.5')
+    """
+    return f"{value:,.0f}" if value == int(value) else f"{value:,}"
 
 
 @functools.cache
@@ -129,15 +161,24 @@ def shipped_rules() -> Rules:
     7.0
     """
     data = tomllib.loads(_FILE.read_text(encoding="utf-8"))
-    sources, diagnoses = data.pop("sources"), data.pop("diagnoses")
+    diagnoses = data.pop("diagnoses")
     rules = []
     for name, given in data.items():
         settings = tuple(
-            Setting(key, float(one["value"]), one["unit"], sources[one["source"]], one["trust"], *one["bounds"])
+            Setting(
+                name,
+                key,
+                float(one["value"]),
+                one["source"],
+                one["trust"],
+                float(one["bounds"][0]),
+                float(one["bounds"][1]),
+                one.get("whole", False),
+            )
             for key, one in given.items()
             if isinstance(one, dict)
         )
-        said = {key: sources[given[key]] if key == "source" else given[key] for key in _SAID}
+        said = {key: given[key] for key in _SAID}
         rules.append(Rule(name, given.get("on", True), given["weight"], settings=settings, **said))
     return _with_diagnoses(Rules(tuple(rules)), diagnoses, "rules.toml")
 
@@ -197,6 +238,8 @@ def _changed(rule: Rule, given: Mapping[str, Any], where: str) -> Rule:
         elif name in settings:
             old = settings[name]
             number = _number(value, old.least, old.most, place)
+            if old.whole and number != int(number):
+                raise InputError("bad_rules", f"{place} = {value:g} is no whole number; write {int(number)}, say")
             settings[name] = replace(old, value=number, source="yours", trust="yours")
         else:
             known = ", ".join(("on", "weight", *settings))
@@ -208,7 +251,9 @@ def _number(value: object, least: float, most: float, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise InputError("bad_rules", f"{place} is {value!r}; write a number")
     if not least <= value <= most:
-        raise InputError("bad_rules", f"{place} = {value:g} is impossible; it lies between {least:g} and {most:g}")
+        raise InputError(
+            "bad_rules", f"{place} = {shown(value)} is impossible; it lies between {shown(least)} and {shown(most)}"
+        )
     return float(value)
 
 

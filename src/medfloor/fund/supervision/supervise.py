@@ -163,6 +163,8 @@ class _Work:
 
 
 def _not_asked(rules: Rules, work: _Work, given: dict[str, bool]) -> tuple[tuple[str, Phrase], ...]:
+    if not work.looked_at:
+        return tuple((one.name, Phrase.of(f"supervision.without_{'rows' if one.on else 'on'}")) for one in rules.all)
     there = {
         **given,
         "death_date": work.persons is not None and work.persons.has_death,
