@@ -40,6 +40,10 @@ format:
 bench *args:
     {{ bin }}/python -m benchmarks {{ args }}
 
+# Load the office over HTTP, and reconcile 100,000 settlements to the fen; less: `just load --seconds 5 --settlements 2000`
+load *args:
+    {{ bin }}/python benchmarks/office.py {{ args }}
+
 # Compare with other programs on the same jobs, in one run; a peer in another interpreter: `just peers --python openfisca=PATH`
 peers *args:
     {{ bin }}/python benchmarks/annual.py {{ args }}

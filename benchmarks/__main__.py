@@ -24,6 +24,8 @@ NAMES = (
     "optimise",
     "evaluate",
     "fund",
+    "office",
+    "ledger",
 )
 
 

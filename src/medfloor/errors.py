@@ -6,8 +6,12 @@ The tree::
     ├── UsageError          a command or call that cannot be meant as it was written
     ├── InputError          a table or file that cannot be read or lacks what is needed
     ├── OutputError         a file that could not be written (the old one stays whole)
-    └── PolicyError         a policy file that cannot be loaded, found or understood
-        └── MissingValueError   the law asks for a number that was never published
+    ├── PolicyError         a policy file that cannot be loaded, found or understood
+    │   └── MissingValueError   the law asks for a number that was never published
+    └── StoreError          a store that cannot be opened, or did not take what was asked
+        ├── NotFoundError       what was named is not in the store
+        ├── ConflictError       what was asked contradicts what is recorded
+        └── AccessError         the one who asks may not do or see it
 
 Each error says the value, the place and the next step, and carries a stable `code` that scripts can test.
 A bug is not an error of ours: it meets an `assert`.
@@ -57,3 +61,19 @@ class MissingValueError(PolicyError):
     path: str = ""
     series: str = ""
     year: int | None = None
+
+
+class StoreError(MedfloorError):
+    """Say that the store cannot be used, or did not take what was asked; nothing was written."""
+
+
+class NotFoundError(StoreError):
+    """Say that what was named is not in the store, or is outside the place of the one who asks."""
+
+
+class ConflictError(StoreError):
+    """Say that what was asked contradicts what is recorded: a key used for something else, a claim taken back twice."""
+
+
+class AccessError(StoreError):
+    """Say that the one who asks is not known, or may not do or see what was asked."""

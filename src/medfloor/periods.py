@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import calendar
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, timedelta, timezone
 
 OPEN_END = date(9999, 12, 31)
 """The end of a span that is still running."""
+
+OFFICE_ZONE = timezone(timedelta(hours=8))
+"""The clock of all offices: China has one, and no summer time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,5 +276,16 @@ REASONS: dict[str, str] = {
     "reversed_twice": "the claim that reverses names is already taken back",
     "duplicate_row": "a second row of the same household or person in one wave of a survey",
     "reversal_too_early": "the reversal is settled before the claim that it takes back",
+    "bad_text": "a text too long or unprintable, a division code that is none, or a formula of a spreadsheet",
+    "bad_identity_number": "an identity number with wrong length, no real birth date or a wrong check digit",
+    "identity_disagrees": "a birth date or sex that is not the one that the identity number says",
+    "identity_conflict": "an id and an identity number that belong to two different people",
+    "name_disagrees": "a name that is not the one by which the register knows the person of this number or id",
+    "ambiguous_person": "a name and birth date that several people have",
+    "unknown_status": "a status that neither the register's words nor the codes given know",
+    "not_its_group": "a status that the department that sent the file does not recognise",
+    "outside_place": "a person, household or row of a place that the user does not see",
+    "after_death": "a status that begins after the day on which its person died",
+    "repeated_row": "a second row of the same person or household in a file that has one row for each",
 }
 """Why a row is refused: stable codes and what they mean. docs/rejects.md says them in both languages."""

@@ -63,6 +63,18 @@ def test_alike_places_move_nothing_between_them() -> None:
     assert unified.abs().max() < 10  # type: ignore[operator]
 
 
+def test_places_alike_in_all_but_their_draws_move_nothing_into_a_purse_that_they_share() -> None:
+    first = replace(few(1).all[0], members=2_000)
+    alike = replace(few(1), all=[replace(first, name=name) for name in ("a", "b")])
+    made = pool(alike, Terms(draws=100), sizes=(1_000,))
+    purse = made.places.filter(pl.col("design").is_in(["city", "province"]))
+    # Yuan a member: the rounding of doubles. The mean of so few draws would be several yuan off.
+    assert purse["transfer"].abs().max() < 1e-6  # type: ignore[operator]
+    for design in DESIGNS:
+        # Incomes are the same, so nobody is the poorer half.
+        assert made.value("transfer_poorer", design) == pytest.approx(0, abs=1e-6)
+
+
 def test_the_words_say_that_large_pools_redistribute(found: Pooling) -> None:
     assert "redistributes rather than smooths" in found.text("en")
     assert "再分配" in found.text("zh")

@@ -37,6 +37,10 @@ SUBJECTS: dict[str, str] = {
     "optimise": "Find the best package that a budget can buy.",
     "household": "Follow one family through all tiers, before and after a reform.",
     "fund": "Say whether the fund lasts, who shares its risk, what must be looked at.",
+    "register": "Keep who is insured and who is poor, from departments' files.",
+    "ledger": "Settle against the office's store, show years and arrears, verify.",
+    "admin": "Set an office up: store, backups, users, keys, settings.",
+    "serve": "Serve the office over HTTP: register, ledger, one-stop settlement.",
 }
 """Subcommand -> its short help. The command itself is `command` in medfloor/cli/<name>.py."""
 

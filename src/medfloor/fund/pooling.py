@@ -272,10 +272,13 @@ def _tried(
     members = np.array([one.members for one in places], dtype=float)
     income = members * np.array([one.financing for one in places])
     purse = _purses(design, places)
-    paid = drawn * _factor(design, places, purse, income, terms, respond=respond)
+    factor = _factor(design, places, purse, income, terms, respond=respond)
+    paid = drawn * factor
     # Months of what is paid today, so that a design or a response gives no county a richer start.
-    reserve = terms.months / 12 * members * np.array([one.payment for one in places])
-    expected = paid.mean(axis=0)
+    today = members * np.array([one.payment for one in places])
+    reserve = terms.months / 12 * today
+    # Known without the draws, whose mean would show transfers between places that are alike.
+    expected = today * factor
     moved = np.zeros_like(paid)
     if design == "adjustment":
         moved = _adjusted(income, income + reserve - paid, terms.share)
@@ -354,11 +357,10 @@ def _summed(places: Sequence[Place], purses: list[dict[str, Any]], rows: list[di
     ruin = np.array([one["ruin"] for one in purses])
     balance = sum(one["income"] - one["outgo"] for one in purses) / members.sum()
     heads = np.array([one.members for one in places], dtype=float)
-    order = np.argsort([one.income for one in places], kind="stable")
-    # The poorer half of members: the county in which half is reached counts to both, by its parts.
-    before = np.concatenate([[0.0], np.cumsum(heads[order])[:-1]])
-    poorer = np.zeros(len(places))
-    poorer[order] = np.clip((heads.sum() / 2 - before) / heads[order], 0, 1)
+    # The poorer half of members: counties at whose income half is reached count to both, by their parts.
+    level = np.unique([one.income for one in places], return_inverse=True)[1]
+    there = np.bincount(level, heads)
+    poorer = np.clip((heads.sum() / 2 - (np.cumsum(there) - there)) / there, 0, 1)[level]
     transfer = np.array([one["transfer"] for one in rows])
     return {
         "purses": len(purses), "ruin_mean": float(np.average(ruin, weights=members)), "ruin_most": float(ruin.max()),

@@ -60,7 +60,7 @@ class Desk:
             )
         self.law = law
         self.counters = law.layout.names
-        self._known: dict[tuple[Any, ...], tuple[Rules, Profiles]] = {}
+        self.rulings = Rulings(law)
         self._initial = np.array(law.layout.initial, np.int64)
         self._shared = np.array(law.layout.shared, bool)
         self._basic = law.layout.tiers.index("basic") if "basic" in law.layout.tiers else 0
@@ -109,7 +109,7 @@ class Desk:
             raise InputError("outside_policy_dates", f"no version of the policy is in force on {visit.settled_date}")
         policy = self.law.policies.versions[index]
         facts = facts_of(policy, visit, person, spells)
-        _, profiles = self._rules(index, facts)
+        _, profiles = self.rulings.of(index, facts)
         names = self.law.dimensions.columns
         brought = np.array([[(columns or {}).get(name, -1)] for name in names], np.int64).reshape(len(names), 1)
         used = (self._initial if account is None else account).reshape(1, -1).copy()
@@ -162,8 +162,25 @@ class Desk:
                     "bad_amount", f"{name} is {fen} fen; the policy reads an amount from 0 to 9 trillion yuan"
                 )
 
-    def _rules(self, version: int, facts: Facts) -> tuple[Rules, Profiles]:
-        """Give the law for these facts; what was resolved before is kept."""
+
+class Rulings:
+    """Keep the law of each kind of claim, resolved once; one for all who ask about the same law.
+
+    >>> from medfloor.settlement.settle import law_of
+    >>> rules, _ = Rulings(law_of("cn/beijing@2024-06-01")).of(0, Facts("inpatient", "1", benefit_year=2024))
+    >>> rules.steps[0].tier
+    'basic'
+    """
+
+    def __init__(self, law: Law) -> None:
+        self.law = law
+        self._known: dict[tuple[Any, ...], tuple[Rules, Profiles]] = {}
+
+    def of(self, version: int, facts: Facts) -> tuple[Rules, Profiles]:
+        """Give the law for these facts, in words and as arrays; what was resolved before is kept.
+
+        Raises MissingValueError where the law asks for a number that was never published.
+        """
         key = (
             version, facts.care_type, facts.facility_level, facts.area, facts.referral, facts.scheme,
             facts.insured_class,

@@ -1,0 +1,1 @@
+"""Bodies of requests and answers: strict models with examples, which make the OpenAPI."""

@@ -1,0 +1,58 @@
+"""Hold what a running service shares among its requests; `create_app` builds it, routes ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from anyio import CapacityLimiter
+from fastapi import Request
+
+from medfloor.service.feeder import Feeder
+from medfloor.service.limits import Rates
+from medfloor.service.metrics import Metrics
+from medfloor.service.sessions import Sessions
+from medfloor.service.settings import Settings
+from medfloor.store.engine import Store
+from medfloor.store.keys import Keyring
+
+if TYPE_CHECKING:
+    from medfloor.service.jobs import Jobs
+    from medfloor.service.oidc import Provider
+    from medfloor.store.books import Books
+
+
+HASHING = 4
+
+
+@dataclass(slots=True)
+class Running:
+    """Be a service at work: settings, store and keys, sessions, feeder and jobs, counters, log and clock.
+
+    `books` is None while the office has chosen no policy; then nothing can be settled.
+    """
+
+    settings: Settings
+    store: Store
+    keyring: Keyring
+    books: Books | None
+    clock: Callable[[], datetime]
+    sessions: Sessions
+    feeder: Feeder
+    jobs: Jobs
+    metrics: Metrics
+    log: Any
+    strangers: Rates
+    askers: Rates
+    logins: Rates
+    provider: Provider | None
+    hashing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(HASHING))
+    """Passwords are looked at a few at a time: each takes 64 MiB, and strangers could ask for all of them at once."""
+
+
+async def running(request: Request) -> Running:
+    """Give the running service: `run: Annotated[Running, Depends(running)]`."""
+    found: Running = request.app.state.running
+    return found

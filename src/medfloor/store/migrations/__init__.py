@@ -1,0 +1,1 @@
+"""Bring a store from one version of its tables to the next."""

@@ -1,0 +1,1 @@
+"""Hold one module a version of the tables, in order."""
