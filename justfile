@@ -44,6 +44,10 @@ bench *args:
 load *args:
     {{ bin }}/python benchmarks/office.py {{ args }}
 
+# Screen a million made-up people for households at risk: in memory, and from files to files
+watch:
+    {{ bin }}/python benchmarks/watch.py
+
 # Compare with other programs on the same jobs, in one run; a peer in another interpreter: `just peers --python openfisca=PATH`
 peers *args:
     {{ bin }}/python benchmarks/annual.py {{ args }}
@@ -52,6 +56,14 @@ peers *args:
 # Run the main job: Beijing's rules on the shipped sample
 demo:
     {{ bin }}/medfloor demo
+
+# Look at every page of a made-up office: pictures in both languages, narrow and wide, into a folder outside of here
+screens *args:
+    {{ bin }}/python tests/pages/screens.py {{ args }}
+
+# Time every page with 50,000 people and 500,000 claims in the store (minutes)
+pages *args:
+    {{ bin }}/python benchmarks/pages.py {{ args }}
 
 # Renew both locks (no addresses, hashes for every platform; docs/decisions/0007)
 lock *args:

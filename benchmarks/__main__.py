@@ -24,6 +24,7 @@ NAMES = (
     "optimise",
     "evaluate",
     "fund",
+    "watch",
     "office",
     "ledger",
 )

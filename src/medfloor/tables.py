@@ -214,6 +214,21 @@ SETTLEMENT_KEYS = ("claim_id", "person_id", "benefit_year", "sequence", "settled
 
 SETTLEMENT_SUMS = ("pay_total", "own_in_scope", "own_outside", "own_total", "deductible")
 
+SETTLEMENTS = Table(
+    "settlements",
+    (
+        Column("claim_id", "mdtrt_id", "text"),
+        Column("person_id", "psn_no", "text", required=True),
+        Column("benefit_year", "year", "integer", required=True),
+        Column("settled_date", "setl_time", "date", required=True),
+        Column("total", "medfee_sumamt", "money"),
+        Column("in_scope", "inscp_scp_amt", "money"),
+        Column("own_in_scope", None, "money", meaning="what stays with the patient inside the scope"),
+        Column("own_total", "psn_part_amt", "money", required=True),
+    ),
+)
+"""What is read of settlements that come back in (watch): the keys and the patient's part. Reversals are below zero."""
+
 NATIONAL_SETTLEMENTS: dict[str, str] = {
     "mdtrt_id": "claim_id",
     "psn_no": "person_id",
@@ -287,5 +302,7 @@ REASONS: dict[str, str] = {
     "outside_place": "a person, household or row of a place that the user does not see",
     "after_death": "a status that begins after the day on which its person died",
     "repeated_row": "a second row of the same person or household in a file that has one row for each",
+    "unknown_reference": "an answer to a row that was never sent",
+    "other_exchange": "an answer to a row of another list than the one that the file answers",
 }
 """Why a row is refused: stable codes and what they mean. docs/rejects.md says them in both languages."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -71,3 +77,43 @@ def test_a_folder_that_is_a_file_is_misuse(tmp_path: Path) -> None:
     result = CliRunner().invoke(program, ["demo", "--out", str(tmp_path / "d")])
     assert result.exit_code == 2
     assert "is a file" in result.stderr
+
+
+def test_a_folder_that_holds_something_else_is_not_served(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("mine")
+    result = CliRunner().invoke(program, ["demo", "--serve", "--port", "0", "--folder", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "[not_a_demo]" in result.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.heavy
+def test_the_made_up_office_is_filled_once_and_served_to_this_machine(tmp_path: Path) -> None:
+    folder = tmp_path / "office"
+    command = [sys.executable, "-m", "medfloor.cli.main", "demo", "--serve", "--port", "0", "--people", "1000"]
+    made = []
+    for _ in range(2):
+        server = subprocess.Popen(
+            [*command, "--folder", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        assert server.stdout is not None
+        said: list[str] = []
+        for line in server.stdout:
+            said.append(line)
+            if found := re.search(r"http://127\.0\.0\.1:[0-9]+", line):
+                break
+        for _ in range(100):
+            try:
+                page = urllib.request.urlopen(f"{found[0]}/login?lang=en", timeout=10).read().decode()  # type: ignore[index]
+                break
+            except OSError:
+                assert server.poll() is None
+        assert 'class="made-up"' in page
+        server.send_signal(signal.SIGINT)
+        _, errors = server.communicate(timeout=60)
+        assert server.returncode == 0, errors
+        assert "EVERYTHING HERE IS MADE UP" in said[0]
+        made.append(any("settled claims" in line for line in said))
+    assert made == [True, False]
+    assert {one.name for one in folder.iterdir()} >= {"office.db", "office.keys", "service.log"}

@@ -143,3 +143,15 @@ def test_help_has_examples() -> None:
     done = synthesise("--help")
     assert "Examples:" in done.stdout
     assert "Exit codes:" in done.stdout
+
+
+def test_lives_are_written_for_each_year_with_the_truth(here: Path) -> None:
+    done = synthesise("--people 1000 --seed 2 --years 2 --lives --unsettled --format csv --out lived")
+    assert done.exit_code == 1, done.output  # a bar is missed at a thousand people
+    waves, truth = (pl.read_csv(here / "lived" / f"{name}.csv") for name in ("waves", "truth"))
+    assert set(waves["wave"]) == {2025, 2026}
+    assert waves["synthetic"].all() and truth["synthetic"].all()
+    report = json.loads((here / "lived" / "calibration.json").read_text(encoding="utf-8"))
+    assert {"waves.csv", "illness.csv", "truth.csv", "causes.csv"} <= set(report["tables_sha256"])
+    again = synthesise("--people 1000 --seed 2 --years 2 --lives --unsettled --out lived")
+    assert again.exit_code == 2

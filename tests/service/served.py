@@ -73,7 +73,7 @@ def furnish(store: Store, keyring: Keyring, folder: Path, *, people: int) -> dic
     return {
         **environment, "PYTHONPATH": str(SOURCES), "MEDFLOOR_DATABASE": address_of(store), "TOKEN": token,
         "MEDFLOOR_KEYS_FILE": str(keys), "MEDFLOOR_JOBS_FOLDER": str(folder / "jobs"),
-        "MEDFLOOR_REQUESTS_A_SECOND": "5000",
+        "MEDFLOOR_REQUESTS_A_SECOND": "5000", "MEDFLOOR_WATCH_SECONDS": "0",
     }  # fmt: skip
 
 

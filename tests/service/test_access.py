@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
@@ -23,11 +24,14 @@ OPEN = {
 }  # fmt: skip
 """What may be asked without a session; a route is not put here for convenience."""
 
+OPEN_PAGES = {"GET /login", "POST /login", "GET /language", "GET /static/{digest}/{name}"}
+"""The pages that are shown without a session; nor is a page put here for convenience."""
+
 ANY_ROLE = {
     "GET /api/v1/session", "DELETE /api/v1/session", "POST /api/v1/session/password", "GET /api/v1/session/tokens",
     "POST /api/v1/session/tokens", "DELETE /api/v1/session/tokens/{number}",
 }  # fmt: skip
-
+"""What every program that is signed in may ask. Pages for whoever is signed in declare that themselves."""
 
 BY_TRANSACTION = {"POST /api/v1/national/{infno}"}
 """One address for many transactions of the national platform: each asks for its own permission (tests of the dialect)."""
@@ -69,18 +73,25 @@ def declared(route: APIRoute) -> tuple[str, str | None]:
 
 APP = create_app(Settings())
 TABLE = {name: declared(route) for name, route in routes_of(APP)}
+PAGES = {name for name, route in routes_of(APP) if not route.include_in_schema}
+"""Pages for people: they are in no OpenAPI, and each declares who may see it like any other route."""
 
 
 def test_all_routes_are_seen() -> None:
     paths = {f"{method.upper()} {path}" for path, ways in APP.openapi()["paths"].items() for method in ways}
-    assert paths == set(TABLE)
+    assert paths == set(TABLE) - PAGES
+    assert not [
+        name for name in PAGES if name.partition(" ")[2].startswith(("/api/", "/fhir/", "/health/", "/metrics"))
+    ]
     assert len(TABLE) > 30
 
 
 def test_every_route_declares_who_may_ask_it() -> None:
     assert not [name for name, (kind, _) in TABLE.items() if kind == "nothing"]
-    assert {name for name, (kind, _) in TABLE.items() if kind == "open"} == OPEN
-    assert {name for name, (kind, _) in TABLE.items() if kind == "signed_in"} == ANY_ROLE | BY_TRANSACTION
+    assert {name for name, (kind, _) in TABLE.items() if kind == "open"} == OPEN | OPEN_PAGES
+    assert {
+        name for name, (kind, _) in TABLE.items() if kind == "signed_in" and name not in PAGES
+    } == ANY_ROLE | BY_TRANSACTION
 
 
 def test_a_route_without_a_declaration_would_be_found() -> None:
@@ -107,28 +118,39 @@ def path_of(name: str) -> tuple[str, str]:
     return method, path
 
 
+@pytest.mark.parametrize("part", ["programs", "pages"])
 def test_every_role_gets_what_its_permissions_say_and_no_more(
-    sqlite_store: Store, open_office: Callable[..., OfficeAtWork]
+    sqlite_store: Store, open_office: Callable[..., OfficeAtWork], part: str
 ) -> None:
     office = open_office(sqlite_store, strangers_a_second=10_000)
     callers = {role: office.as_role(role) for role in ROLES}
     stranger = office.stranger()
     wrong = []
     for name, (kind, permission) in TABLE.items():
+        if (name in PAGES) != (part == "pages"):
+            continue
         method, path = path_of(name)
-        if kind != "open":
-            status = stranger.request(method, path).status_code
-            if status != 401:
-                wrong.append((name, "stranger", status))
-        if kind not in ("need", "local") or name in ANY_ROLE:
+        if kind != "open" and not refuses(stranger.request(method, path), to_sign_in=name in PAGES):
+            wrong.append((name, "stranger"))
+        if kind not in ("need", "local"):
             continue
         for role, caller in callers.items():
             answer = caller.request(method, path)
             # FHIR says it in its own form.
             forbidden = answer.status_code == 403 and "forbidden" in answer.text
-            if forbidden != (permission not in ROLES[role]) or answer.status_code >= 500:
+            # The office of the tests runs no jobs; whoever may ask for one is told so.
+            told = answer.status_code == 503 and (name in PAGES or "jobs_off" in answer.text)
+            broken = answer.status_code >= 500 and not told
+            if forbidden != (permission not in ROLES[role]) or broken:
                 wrong.append((name, role, answer.status_code))
     assert not wrong
+
+
+def refuses(answer: httpx.Response, *, to_sign_in: bool) -> bool:
+    """Say whether somebody without a session got nothing; a page may send them to sign in."""
+    if to_sign_in and answer.status_code == 303:
+        return answer.headers["location"].startswith("/login")
+    return answer.status_code == 401
 
 
 def test_nobody_both_settles_and_decides_on_reversals() -> None:

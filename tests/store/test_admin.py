@@ -197,6 +197,6 @@ def test_an_export_is_written_as_tables(run: Run) -> None:
     assert "claims: 0" in run("export", "out", "--purpose", "study").stdout
     run("export", "out", "--purpose", "study", "--format", "csv")
     assert sorted(file.name for file in Path("out").iterdir()) == [
-        f"{table}.{ending}" for table in ("claims", "people", "spells") for ending in ("csv", "parquet")
+        f"{table}.{ending}" for table in ("cases", "claims", "people", "spells") for ending in ("csv", "parquet")
     ]
     assert pl.read_parquet("out/people.parquet").is_empty()

@@ -51,6 +51,8 @@ def a_value(column: sa.Column[Any], number: int, ring: Keyring, now: datetime) -
         return number % 2 == 0
     if isinstance(column.type, sa.LargeBinary):
         return ring.encrypt("张三丰")
+    if isinstance(column.type, sa.Double):
+        return number / 3
     if isinstance(column.type, (sa.BigInteger, sa.Integer)):
         return number * 10**9 if isinstance(column.type, sa.BigInteger) and column.name.endswith("_fen") else number
     return f"{column.name}{number}"[: column.type.length or 99] if column.name != "note" else "换行\n“引号”\\"  # type: ignore[attr-defined]
@@ -255,7 +257,7 @@ def test_a_backup_of_another_version_is_refused(sqlite_store: Store, now: dateti
     with zipfile.ZipFile(path) as archive:
         manifest = archive.read("manifest.json")
     new = open_store(tmp_path / "new.db")
-    for old, other in ((b'"form": 1', b'"form": 9'), (b'"schema": "0001"', b'"schema": "0099"')):
+    for old, other in ((b'"form": 1', b'"form": 9'), (b'"schema": "0002"', b'"schema": "0099"')):
         rewrite(path, {"manifest.json": manifest.replace(old, other)})
         with pytest.raises(InputError) as refused:
             restore(new, path)

@@ -130,7 +130,39 @@ def test_a_connection_that_was_lost_is_replaced(
     other.close()
     # One that lay idle is looked at before it is used; one that did not is found out, and the work is done again.
     monkeypatch.setattr("medfloor.store.engine.IDLE_SECONDS", idle)
-    if idle == 0.0:
-        with postgresql_store.reading() as connection:
-            assert whoami(connection) != first
     assert postgresql_store.attempt(whoami) != first
+
+
+@pytest.mark.parametrize("idle", [0.0, 60.0])
+def test_who_reads_does_not_notice_that_a_connection_was_lost(
+    postgresql_store: Store, monkeypatch: pytest.MonkeyPatch, idle: float
+) -> None:
+    asked = sa.text("SELECT pg_backend_pid()")
+    with postgresql_store.reading() as one, postgresql_store.reading() as two:
+        first, second = (int(each.execute(asked).scalar_one()) for each in (one, two))
+    other = open_store(address_of(postgresql_store))
+    for pid in (first, second):
+        other.attempt(
+            lambda connection, pid=pid: connection.execute(sa.text(f"SELECT pg_terminate_backend({pid}, 5000)"))
+        )
+    other.close()
+    monkeypatch.setattr("medfloor.store.engine.IDLE_SECONDS", idle)
+    with postgresql_store.reading() as one, postgresql_store.reading() as two:
+        assert not {int(each.execute(asked).scalar_one()) for each in (one, two)} & {first, second}
+
+
+def test_a_plan_that_was_made_while_a_table_was_empty_is_made_again(
+    postgresql_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medfloor.store.engine.PLAN_SECONDS", 0.0)
+    asked = "EXPLAIN EXECUTE one('k5')"
+    with postgresql_store.writing() as connection:
+        connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+        connection.exec_driver_sql("CREATE TABLE grown (k text PRIMARY KEY)")
+        connection.exec_driver_sql("ANALYZE grown")
+        connection.exec_driver_sql("PREPARE one(text) AS SELECT k FROM grown WHERE k = $1")
+        connection.exec_driver_sql(asked)
+        connection.exec_driver_sql("INSERT INTO grown SELECT 'k' || n FROM generate_series(1, 5000) AS n")
+    with postgresql_store.writing() as connection:
+        plan = " ".join(connection.exec_driver_sql(asked).scalars())
+    assert "grown_pkey" in plan and "Seq Scan" not in plan

@@ -387,6 +387,22 @@ def test_what_enrolling_costs_comes_from_the_law_where_the_file_is_silent(
     )
 
 
+def test_who_changes_to_another_scheme_keeps_no_premium_of_the_residents(
+    take: Any, store: Store, keyring: Keyring
+) -> None:
+    take("people", PEOPLE)
+    take("spells", DIBAO, "civil_affairs")
+    take(
+        "enrolments", f"身份证号,参保年度,缴费日期\n{ZHANG},2025,2024-11-01\n", "tax", policy="cn/chongqing@2024-10-01"
+    )
+    text = f"身份证号,参保年度,险种,参保开始日期\n{ZHANG},2025,职工,2025-04-01\n"
+    assert take("enrolments", text, "insurance", policy="cn/chongqing@2024-10-01").changed == 1
+    before, after = (on(store, keyring, ZHANG, date(2025, month, 1)).enrolment for month in (3, 4))
+    assert before is not None and after is not None
+    assert (before.scheme, before.premium_fen, before.subsidy_fen) == ("resident", 40_000, 36_000)
+    assert (after.scheme, after.premium_fen, after.subsidy_fen, after.paid_on) == ("employee", None, None, None)
+
+
 def test_the_poor_who_are_not_enrolled_are_listed(take: Any, store: Store, keyring: Keyring) -> None:
     take("people", PEOPLE)
     take("spells", DIBAO, "civil_affairs")

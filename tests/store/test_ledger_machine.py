@@ -238,12 +238,13 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Fresh:
     return {"sqlite": sqlite, "postgresql": postgresql}[request.param]
 
 
-def test_an_office_may_do_anything_in_any_order(fresh: Fresh, keyring: Keyring) -> None:
+@pytest.mark.parametrize("examples, steps", [(8, 15), pytest.param(60, 25, marks=pytest.mark.heavy)])
+def test_an_office_may_do_anything_in_any_order(fresh: Fresh, keyring: Keyring, examples: int, steps: int) -> None:
     machine = type("Office", (Office,), {"fresh": staticmethod(fresh), "keyring": keyring})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20, stateful_step_count=15, deadline=None, derandomize=False,
+            max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=False,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

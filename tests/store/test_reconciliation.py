@@ -326,7 +326,7 @@ THEIRS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(theirs=THEIRS, reversed_ones=st.sets(st.integers(1, 4)), agreeing=st.sets(st.integers(1, 4)))
 def test_totals_reconcile_to_the_fen_whatever_they_send(
     theirs: list[tuple[str, int, bool]], reversed_ones: set[int], agreeing: set[int], migrated_sqlite: Path,

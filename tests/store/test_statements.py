@@ -292,7 +292,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_statements_and_what_is_pending_always_come_to_the_advances(
     steps: list[tuple[object, ...]], migrated_sqlite: Path, tmp_path: Path, keyring: Keyring

@@ -405,7 +405,7 @@ def test_a_place_may_be_all_town_or_all_country(urban: float) -> None:
         (999, 1, 1, "bad_people"),
         (5_000_001, 1, 1, "bad_people"),
         (2_000, -1, 1, "bad_seed"),
-        (2_000, 1, 6, "bad_years"),
+        (2_000, 1, 9, "bad_years"),
     ],
 )
 def test_what_cannot_be_made_is_said(people: int, seed: int, years: int, code: str) -> None:

@@ -22,13 +22,42 @@ SAMPLE = Path(__file__).parents[1] / "sample" / "beijing"
 @click.option(
     "--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language of the output."
 )
-def command(out: str, lang: str) -> None:
+@click.option("--serve", is_flag=True, help="Serve the whole office of a made-up county, with its pages.")
+@click.option(
+    "--folder", default="medfloor-office", show_default=True, type=click.Path(file_okay=False, path_type=Path),
+    help="With --serve: where the made-up office is kept.",
+)  # fmt: skip
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="With --serve; 0: any.")
+@click.option(
+    "--people", type=click.IntRange(1_000, 100_000), default=2_000, show_default=True,
+    help="With --serve: how many made-up people.",
+)  # fmt: skip
+@click.option("--open", "opens", is_flag=True, help="With --serve: open the browser.")
+@click.pass_context
+def command(
+    ctx: click.Context, /, out: str, lang: str, serve: bool, folder: Path, port: int, people: int, opens: bool
+) -> None:
     """Settle a shipped sample of made-up people under Beijing's real rules.
 
+    With --serve: fill an office of a made-up county (people, a year of settled claims, arrears, statements, households
+    at risk with their cases) and serve its pages to this machine alone, until Ctrl-C. Run again it goes on with the
+    same folder.
+
     \b
-    Example:
+    Examples:
       medfloor demo --lang zh
+      medfloor demo --serve --open --lang zh
+
+    Exit codes: 0 done, 2 misuse (port taken, folder holds something else), 3 the service could not start.
     """
+    if serve:
+        from medfloor.cli.demo_office import serve_demo
+
+        ctx.exit(0 if serve_demo(folder, people=people, port=port, lang=lang, opens=opens) else 3)
+    _settle_sample(out, lang)
+
+
+def _settle_sample(out: str, lang: str) -> None:
     from medfloor.intake import read_table
     from medfloor.settlement.chunks import Files, settle_files
 

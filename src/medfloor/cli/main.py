@@ -37,6 +37,8 @@ SUBJECTS: dict[str, str] = {
     "optimise": "Find the best package that a budget can buy.",
     "household": "Follow one family through all tiers, before and after a reform.",
     "fund": "Say whether the fund lasts, who shares its risk, what must be looked at.",
+    "watch": "Find households at risk in time, help, follow, let them go by rule.",
+    "report": "Print reports: a county's year, a policy brief, a study, a family's letter.",
     "register": "Keep who is insured and who is poor, from departments' files.",
     "ledger": "Settle against the office's store, show years and arrears, verify.",
     "admin": "Set an office up: store, backups, users, keys, settings.",

@@ -60,7 +60,7 @@ def command(
         os.environ["MEDFLOOR_SETTINGS"] = file
     settings = settings_from(os.environ)
     _check_store(settings)
-    listening = _listen(host, port)
+    listening = take_port(host, port)
     _tell(settings, host, listening.getsockname()[1])
     ctx.exit(0 if _serve(settings, listening, workers) else EXIT_NOT_STARTED)
 
@@ -92,8 +92,8 @@ def _check_store(settings: Settings) -> None:
         check_fit(store, ring)
 
 
-def _listen(host: str, port: int) -> socket:
-    """Take the port. Raises UsageError (`port_taken`)."""
+def take_port(host: str, port: int) -> socket:
+    """Take a port. Raises UsageError (`port_taken`)."""
     import socket
 
     from medfloor.errors import UsageError

@@ -85,7 +85,7 @@ def run(
     """
     from medfloor.studies import run_study
 
-    chosen = _settings(settings)
+    chosen = settings_of(settings)
     _check_out(data, out)
     study = run_study(name, data, seed=seed, **chosen)
     written: list[Path] = []
@@ -108,7 +108,7 @@ def run(
         ctx.exit(1)
 
 
-def _settings(texts: Sequence[str]) -> dict[str, str]:
+def settings_of(texts: Sequence[str]) -> dict[str, str]:
     """Split NAME=VALUE. Raises UsageError bad_setting."""
     from medfloor.errors import UsageError
 

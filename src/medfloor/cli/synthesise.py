@@ -22,7 +22,7 @@ _SHOWN = ("income", "consumption", "care", "scope", "spending", "burden", "settl
 @click.option("--seed", type=int, required=True, help="The same seed gives the same files.")
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write to; made if missing.")
 @click.option("--place", metavar="FILE|NAME", help="Figures of your own (TOML); default: the shipped cn-2025.")
-@click.option("--years", type=int, default=1, show_default=True, help="Years with claims, from 1 to 5.")
+@click.option("--years", type=int, default=1, show_default=True, help="Years with claims, from 1 to 8.")
 @click.option(
     "--format",
     "kind",
@@ -32,6 +32,9 @@ _SHOWN = ("income", "consumption", "care", "scope", "spending", "burden", "settl
     help="Of the tables.",
 )
 @click.option("--policy", metavar="NAME[@DATE]|FILE", help="Settle the check under this law; default: the place's own.")
+@click.option(
+    "--lives", is_flag=True, help="Also what becomes of the households in these years: incomes, illness, the truth."
+)
 @click.option("--unsettled", is_flag=True, help="Leave out the checks that need a settlement.")
 @click.option(
     "--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language of the report."
@@ -43,19 +46,21 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     Nobody in it is real, and nothing is fitted to data of real people. The folder gets people, households, spells and
     claims in the columns of the data contract (each row says synthetic), policy.yaml where the place brings a law of
     its own, and the calibration (.json, .csv, .md): each target, what was reached, and how far the target can be
-    trusted.
+    trusted. With --lives also waves (each household in each year, its income before any help), illness (spells), truth
+    (when a household's trouble began, with what, and how large) and causes (income without illness or lost work).
 
     \b
     Examples:
       medfloor synthesise --people 400000 --seed 7 --out county
       medfloor synthesise --people 50000 --seed 7 --years 2 --place my-county.toml --format csv --out mine --lang zh
+      medfloor synthesise --people 20000 --seed 7 --years 5 --lives --out lived
       medfloor settle county/claims.parquet --people county/people.parquet --spells county/spells.parquet \\
         --policy county/policy.yaml --out county/settled.parquet
 
     Exit codes: 0 every bar is held, 1 written but a bar is missed, 2 nothing could be done.
     """
     from medfloor.intake import write_table
-    from medfloor.synthetic import synthesise
+    from medfloor.synthetic import live, synthesise
 
     place = _place(asked["place"])
     folder = Path(asked["out"])
@@ -68,7 +73,10 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         calibration = validate(county, asked["policy"])
     folder.mkdir(parents=True, exist_ok=True)
     hashes, files = [], []
-    for name, frame in county.tables.items():
+    tables = county.tables
+    if asked["lives"]:
+        tables |= live(county, seed=asked["seed"]).tables
+    for name, frame in tables.items():
         path = folder / f"{name}.{asked['kind']}"
         write_table(frame, path, money_columns=[])
         hashes.append((path.name, _digest(path)))
@@ -103,7 +111,7 @@ def _free_of_others(folder: Path, kind: str) -> None:
     from medfloor.errors import UsageError
 
     other = "csv" if kind == "parquet" else "parquet"
-    for name in ("people", "households", "spells", "claims"):
+    for name in ("people", "households", "spells", "claims", "waves", "illness", "truth", "causes"):
         path = folder / f"{name}.{other}"
         if path.exists():
             raise UsageError(

@@ -110,12 +110,16 @@ def network_of(address: str) -> str:
 
 
 async def check_session(request: Request) -> None:
-    """Go on only for who is signed in. Raises AccessError: not_signed_in, session_over, csrf."""
+    """Go on only for who is signed in, before a form of several parts is read.
+
+    A form of a page holds its CSRF token as a field, which only `Need` can read; a token in the header is checked here.
+    Raises AccessError: not_signed_in, session_over, csrf.
+    """
     run: Running = request.app.state.running
-    await _session(request, run, run.clock())
+    await _session(request, run, run.clock(), unread=csrf.HEADER not in request.headers)
 
 
-async def _session(request: Request, run: Running, now: datetime) -> Session:
+async def _session(request: Request, run: Running, now: datetime, *, unread: bool = False) -> Session:
     shown = request.headers.get("authorization")
     if shown is not None:
         kind, _, token = shown.partition(" ")
@@ -134,8 +138,23 @@ async def _session(request: Request, run: Running, now: datetime) -> Session:
         raise AccessError("session_over", "the session or token has ended or is not known; sign in again")
     if expected == "browser" and request.method not in csrf.SAFE_METHODS:
         csrf.check_site(request.headers, run.settings.public_url)
-        csrf.check_token(session.csrf_secret, request.headers.get(csrf.HEADER))
+        if not unread:
+            shown_token = await _shown_token(request)
+            try:
+                csrf.check_token(session.csrf_secret, shown_token)
+            except AccessError:
+                await request.close()  # and with it the files of a form that was read for its token
+                raise
     return session
+
+
+async def _shown_token(request: Request) -> str | None:
+    shown = request.headers.get(csrf.HEADER)
+    if shown is None and request.headers.get("content-type", "").startswith(csrf.FORMS):
+        # A form of a page sends it as a field; what is read here is kept for the route.
+        found = (await request.form()).get(csrf.FIELD)
+        shown = found if isinstance(found, str) else None
+    return shown
 
 
 def _count_stranger(request: Request, run: Running) -> None:

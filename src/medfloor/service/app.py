@@ -26,20 +26,23 @@ from medfloor.service.limits import Limits, Rates
 from medfloor.service.logs import Requests, log_of
 from medfloor.service.metrics import Metrics
 from medfloor.service.oidc import Provider
+from medfloor.service.pages import MODULES as PAGES
 from medfloor.service.problems import add_problems
 from medfloor.service.running import Running
 from medfloor.service.sessions import Sessions
 from medfloor.service.settings import Settings, settings_from
+from medfloor.service.watcher import Watcher
 from medfloor.store.engine import Store, open_store
 from medfloor.store.keys import Keyring, keyring_from
 from medfloor.store.migrate import check
+from medfloor.store.office import made_up
 
-ROUTES = ("health", "session", "users", "audit", "proposals", "jobs")
+ROUTES = ("health", "session", "users", "audit", "proposals", "jobs", "screenings")
 """Modules of `service/routes` with the frame's routes; each has `router`, and a missing one fails here."""
 
 SUBJECTS = (
     "settlements", "people", "households", "imports", "statements", "reconciliation", "arrears", "policies",
-    "national", "fhir", "exports",
+    "national", "fhir", "exports", "alerts", "cases", "watch",
 )  # fmt: skip
 """Modules of `service/routes` with the office's subjects."""
 
@@ -89,6 +92,8 @@ def create_app(
     # Routes are tried in their order, so what is asked most comes first.
     for name in (*SUBJECTS, *ROUTES):
         app.include_router(importlib.import_module(f"medfloor.service.routes.{name}").router)
+    for name in PAGES:
+        app.include_router(importlib.import_module(f"medfloor.service.pages.{name}").router)
     add_problems(app)
     _describe(app)
     # The last one added is the outermost.
@@ -154,22 +159,28 @@ def _start(
     )
     clock = clock or _now
     jobs = Jobs(opened, settings, clock=clock, log=log, metrics=metrics)
+    watcher = Watcher(opened, settings, clock=clock, log=log, feeder=feeder)
+    with opened.reading() as connection:
+        invented = made_up(connection) is not None
     feeder.start()
     if settings.jobs:
         jobs.start()
+        watcher.start()
     return Running(
         settings=settings, store=opened, keyring=keyring, books=books, clock=clock,
-        sessions=Sessions(opened, seconds=settings.remember_seconds), feeder=feeder, jobs=jobs, metrics=metrics,
-        log=log,
+        sessions=Sessions(opened, seconds=settings.remember_seconds), feeder=feeder, jobs=jobs, watcher=watcher,
+        metrics=metrics, log=log,
         strangers=Rates(settings.strangers_a_second, settings.strangers_a_second * 2),
         askers=Rates(settings.requests_a_second, settings.requests_a_second * 2),
         logins=Rates(settings.logins_a_minute / 60, settings.logins_a_minute),
         provider=Provider(settings, keyring) if settings.has_oidc else None,
+        made_up=invented,
     )  # fmt: skip
 
 
 def _stop(run: Running, *, own_store: bool) -> bool:
     drained = run.feeder.stop()
+    run.watcher.stop()
     run.jobs.stop()
     if own_store:
         run.store.close()

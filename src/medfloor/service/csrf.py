@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from medfloor.errors import AccessError
 
 HEADER = "x-csrf-token"
+FIELD = "csrf_token"
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

@@ -15,7 +15,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -61,9 +61,13 @@ def find(connection: sa.Connection, number: int) -> sa.RowMapping:
     return row
 
 
-def newest(connection: sa.Connection, *, before: int | None = None, limit: int = 50) -> list[sa.RowMapping]:
-    """List jobs, the newest first, older than `before`."""
+def newest(
+    connection: sa.Connection, *, before: int | None = None, limit: int = 50, kinds: Sequence[str] = ()
+) -> list[sa.RowMapping]:
+    """List jobs, the newest first, older than `before`; of some kinds only, where `kinds` names them."""
     query = sa.select(table).order_by(table.c.id.desc()).limit(limit)
+    if kinds:
+        query = query.where(table.c.kind.in_(kinds))
     if before is not None:
         query = query.where(table.c.id < before)
     return list(connection.execute(query).mappings())
@@ -174,11 +178,15 @@ class Jobs:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
         data = str(self.settings.data_folder) if self.settings.data_folder else None
+        # Only jobs over the register see the store; its address goes through the pipe, not on a command line.
+        sees = kind == "screen" or json.loads(parameters).get("office_year") is not None
+        office = self.store.engine.url.render_as_string(hide_password=False) if sees else None
         from medfloor.service.work import carry_out
 
         process = context.Process(
-            target=carry_out, args=(theirs, kind, parameters, str(folder), data), name=f"job-{number}", daemon=True
-        )
+            target=carry_out, args=(theirs, kind, parameters, str(folder), data, office), name=f"job-{number}",
+            daemon=True,
+        )  # fmt: skip
         process.start()
         theirs.close()
         self.log.info("job started", job=number, kind=kind)

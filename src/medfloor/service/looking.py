@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from typing import Annotated, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 from urllib.parse import unquote
 
 import sqlalchemy as sa
@@ -27,7 +27,7 @@ Answer = TypeVar("Answer")
 class _OutsideError(Exception):
     """Say that people exist, but outside of the place of who asks; `told` is what is answered if they did not."""
 
-    def __init__(self, person_ids: Sequence[str], told: NotFoundError) -> None:
+    def __init__(self, person_ids: Sequence[str | None], told: NotFoundError) -> None:
         super().__init__()
         self.person_ids, self.told = person_ids, told
 
@@ -123,6 +123,11 @@ def within(connection: sa.Connection, acting: Acting, person_ids: Iterable[str])
     if outside:
         raise _OutsideError(outside, no_person())
     return wanted
+
+
+def refuse_outside(person_ids: Sequence[str | None], told: NotFoundError) -> NoReturn:
+    """Answer `told`, as if nothing were there, and let `look` write down that people outside were asked for."""
+    raise _OutsideError(person_ids, told)
 
 
 def person_of_claim(connection: sa.Connection, acting: Acting, claim_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,7 +22,7 @@ from medfloor.service.looking import no_person
 from medfloor.service.settling import policy_name
 from medfloor.store import accounts
 from medfloor.store.keys import Keyring
-from medfloor.store.ledger import YearView, year_of
+from medfloor.store.ledger import Line, YearView, year_of
 from medfloor.store.register import DAWN, Known, household_on, identity_of, known
 from medfloor.store.schema import claim, entry, posting, spell
 
@@ -155,6 +156,7 @@ def household_answer(
                 total_fen=sum(line.bill.total_fen for line in lines),
                 pay_total_fen=sum(line.now.pay_total_fen for line in lines),
                 own_total_fen=sum(line.now.own_total_fen for line in lines),
+                payments_fen=_paid_by_tier(lines),
             )
         )
     return HouseholdAnswer(
@@ -181,6 +183,14 @@ def last_day(span: Span) -> date | None:
     return None if span.end >= OPEN_END else span.end - timedelta(days=1)
 
 
+def _paid_by_tier(lines: Sequence[Line]) -> dict[str, int]:
+    paid: dict[str, int] = {}
+    for line in lines:
+        for tier, fen in line.now.pay.items():
+            paid[tier] = paid.get(tier, 0) + fen
+    return paid
+
+
 def _spell_numbers(connection: sa.Connection, person_id: str) -> dict[tuple[str, date], int]:
     """Give the numbers of the records that are believed now, by group and first day."""
     rows = connection.execute(
@@ -189,6 +199,12 @@ def _spell_numbers(connection: sa.Connection, person_id: str) -> dict[tuple[str,
         )
     )
     return {(group, start): number for group, start, number in rows}
+
+
+def claim_entries(connection: sa.Connection, claim_id: str) -> list[EntryAnswer]:
+    """List the entries of a claim in their order: settled, came out anew, taken back."""
+    rows = connection.execute(sa.select(entry).where(entry.c.claim_id == claim_id).order_by(entry.c.id)).all()
+    return _told(connection, rows)
 
 
 def _own_counters(view: YearView, person_id: str) -> dict[str, int]:
@@ -211,6 +227,11 @@ def _entries(connection: sa.Connection, person_id: str, year: int) -> list[Entry
         .order_by(entry.c.number)
         .limit(ENTRIES_MOST)
     ).all()
+    return _told(connection, rows)
+
+
+def _told(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[EntryAnswer]:
+    """Give entries with their postings."""
     parties: dict[int, dict[str, int]] = {}
     for entry_id, party, fen in connection.execute(
         sa.select(posting.c.entry_id, posting.c.party, posting.c.amount_fen)

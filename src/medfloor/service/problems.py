@@ -180,13 +180,24 @@ def _rule(one: Mapping[str, Any], language: str) -> str:
 
 
 async def _handle(request: Request, error: Exception) -> Response:
-    return problem(as_ours(error), request.scope)
+    return _answer(request, as_ours(error))
+
+
+def _answer(request: Request, error: MedfloorError, *, errors: Sequence[Mapping[str, str]] = ()) -> Response:
+    """Answer a browser that asked for a page with a page, and a program with problem details."""
+    from medfloor.service.pages.frame import wants_page
+
+    if wants_page(request):
+        from medfloor.service.pages.refusals import page_of
+
+        return page_of(request, error, errors=errors)
+    return problem(error, request.scope, errors=errors)
 
 
 async def _handle_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     ours = _of_http(error.status_code)
-    response = _outcome(ours, request) if request.url.path.startswith("/fhir/") else problem(ours, request.scope)
+    response = _outcome(ours, request) if request.url.path.startswith("/fhir/") else _answer(request, ours)
     if error.status_code == 405 and error.headers and "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
@@ -208,7 +219,7 @@ async def _handle_validation(request: Request, error: Exception) -> Response:
         return problem(UsageError("bad_json", "the body is not JSON; send an object in UTF-8"), request.scope)
     errors = field_errors(error.errors(), language_of(request.scope))
     about = InputError("bad_request_fields", "fields of the request cannot be read; `errors` names each with its rule")
-    return problem(about, request.scope, errors=errors)
+    return _answer(request, about, errors=errors)
 
 
 def as_ours(error: Exception) -> MedfloorError:

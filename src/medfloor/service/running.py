@@ -21,6 +21,7 @@ from medfloor.store.keys import Keyring
 if TYPE_CHECKING:
     from medfloor.service.jobs import Jobs
     from medfloor.service.oidc import Provider
+    from medfloor.service.watcher import Watcher
     from medfloor.store.books import Books
 
 
@@ -42,12 +43,15 @@ class Running:
     sessions: Sessions
     feeder: Feeder
     jobs: Jobs
+    watcher: Watcher
     metrics: Metrics
     log: Any
     strangers: Rates
     askers: Rates
     logins: Rates
     provider: Provider | None
+    made_up: bool = False
+    """Everything in the store is invented, and every page says so."""
     hashing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(HASHING))
     """Passwords are looked at a few at a time: each takes 64 MiB, and strangers could ask for all of them at once."""
 

@@ -70,6 +70,8 @@ class Settings(BaseModel):
     data_folder: Path | None = None
     """Folder of populations and tables that jobs may read; without it only made-up ones."""
     jobs: bool = True
+    watch_seconds: float = Field(10.0, ge=0, le=3600)
+    """How often households whose claims were settled are screened; 0: never here. It takes `jobs`."""
 
     oidc_issuer: _Url | None = None
     oidc_client_id: str | None = Field(None, max_length=255)

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from medfloor.store.among import among
 from medfloor.store.bills import Order
 from medfloor.store.schema import account, claim, person
 
@@ -136,9 +137,23 @@ _SAVE = (
     sa.update(account).where(account.c.id == sa.bindparam("_id")).values({name: sa.bindparam(name) for name in SAVED})
 )
 
-_WHICH = sa.select(account).where(
-    sa.tuple_(account.c.kind, account.c.owner, account.c.benefit_year).in_(sa.bindparam("keys", expanding=True))
+_NAMED = sa.tuple_(account.c.kind, account.c.owner, account.c.benefit_year)
+
+_ASKED: Any = (
+    sa.func.unnest(
+        sa.bindparam("kinds", type_=postgresql.ARRAY(sa.String)),
+        sa.bindparam("owners", type_=postgresql.ARRAY(sa.String)),
+        sa.bindparam("years", type_=postgresql.ARRAY(sa.Integer)),
+    )
+    .table_valued("kind", "owner", "year", name="asked")
+    .render_derived()
 )
+"""The keys as three arrays of PostgreSQL, so that one statement serves any number of them."""
+
+_WHICH = {
+    "postgresql": sa.select(account).where(_NAMED.in_(sa.select(_ASKED))),
+    "sqlite": sa.select(account).where(_NAMED.in_(sa.bindparam("keys", expanding=True))),
+}
 
 _OWN = sa.select(account).where(
     account.c.kind == PERSON, account.c.owner == sa.bindparam("owner"), account.c.benefit_year == sa.bindparam("year")
@@ -151,13 +166,19 @@ _SHARED = (
     .limit(1)
 )
 
-_IN_ORDER = _WHICH.order_by(account.c.kind, account.c.owner, account.c.benefit_year)
+_IN_ORDER = {
+    name: which.order_by(account.c.kind, account.c.owner, account.c.benefit_year).with_for_update(of=account)
+    for name, which in _WHICH.items()
+}
 
 
 def _select(connection: sa.Connection, keys: list[Key], *, lock: bool) -> dict[Key, Account]:
     if not keys:
         return {}
-    rows = connection.execute(_IN_ORDER.with_for_update() if lock else _WHICH, {"keys": keys})
+    name = connection.dialect.name
+    kinds, owners, years = zip(*keys, strict=True)
+    asked: dict[str, Any] = {"kinds": list(kinds), "owners": list(owners), "years": list(years)}
+    rows = connection.execute((_IN_ORDER if lock else _WHICH)[name], asked if name == "postgresql" else {"keys": keys})
     return {(row.kind, row.owner, row.benefit_year): Account.of_row(row) for row in rows}
 
 
@@ -188,7 +209,7 @@ _REGISTERED = (
         sa.literal(PERSON), person.c.person_id, sa.bindparam("year", type_=sa.Integer), sa.literal(0),
         sa.literal(GENESIS),
     )
-    .where(person.c.person_id.in_(sa.bindparam("owners", expanding=True)))
+    .where(among(person.c.person_id, "owners"))
     .order_by(person.c.person_id)
 )  # fmt: skip
 

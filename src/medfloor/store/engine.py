@@ -38,6 +38,11 @@ IDLE_SECONDS = 1.0
 """A connection that lay so long is asked if it still stands before it is used; a busy one is not: that is a trip to the
 server for each transaction, and one that is lost shows itself at once (`Store.attempt` then tries again)."""
 
+PLAN_SECONDS = 1.0
+"""So long at most a connection of PostgreSQL keeps its plans. A plan that was made while the tables were small reads
+them whole for ever after: in the first minute of a new office, before the server counts its rows, each settlement cost
+more than the one before, thirty times as much after ten thousand. Planning again costs some milliseconds."""
+
 
 @dataclass(frozen=True)
 class Store:
@@ -68,7 +73,7 @@ class Store:
     def reading(self) -> Iterator[sa.Connection]:
         """Give a connection in a transaction that only reads, and sees one state of the store throughout."""
         isolation = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if self.is_postgresql else {}
-        with self.engine.connect().execution_options(**isolation) as connection, connection.begin():
+        with self._standing().execution_options(**isolation) as connection, connection.begin():
             yield connection
 
     def attempt(
@@ -102,6 +107,24 @@ class Store:
         if is_lost(last):
             raise away() from last
         raise StoreError("store_busy", f"the store did not take the transaction in {tries} tries; try again") from last
+
+    def _standing(self) -> sa.Connection:
+        """Give a connection that still stands: who reads has nobody to do it again when it is lost.
+
+        A lost one that was used within `IDLE_SECONDS` would fail once; looking costs a trip, and the connections from
+        before the server went are all dropped with it.
+        """
+        connection = self.engine.connect()
+        if not self.is_postgresql:
+            return connection
+        try:
+            self.engine.dialect.do_ping(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+        except Exception:
+            connection.invalidate()
+            connection.close()
+            self.engine.dispose()
+            return self.engine.connect()
+        return connection
 
     def close(self) -> None:
         """Close all connections."""
@@ -180,6 +203,7 @@ def _postgresql(url: URL, connections: int) -> sa.Engine:
             url.set(drivername="postgresql+psycopg"),
             pool_size=connections,
             max_overflow=connections,
+            pool_use_lifo=True,  # the one that was used last has its plans, and the others may rest
             connect_args={"connect_timeout": 10, "application_name": "medfloor"},
         )
     except (ModuleNotFoundError, NoSuchModuleError):
@@ -199,8 +223,21 @@ def _postgresql(url: URL, connections: int) -> sa.Engine:
             except Exception:
                 # The server went away meanwhile: no connection from before is good for anything.
                 raise InvalidatePoolError from None
+        _refresh_plans(engine, connection, record)
 
     return engine
+
+
+def _refresh_plans(engine: sa.Engine, connection: Any, record: ConnectionPoolEntry) -> None:
+    """Have statements planned anew, those that check foreign keys too, where the plans are old."""
+    now = time.monotonic()
+    if now - record.info.setdefault("planned", now) > PLAN_SECONDS:
+        record.info["planned"] = now
+        try:
+            connection.execute("DISCARD PLANS", prepare=False)
+        except Exception:
+            raise InvalidatePoolError from None
+        connection.rollback()
 
 
 def _may_try_again(error: DBAPIError) -> bool:

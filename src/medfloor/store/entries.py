@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from medfloor.store.accounts import SAVED, Account, row_of, save
-from medfloor.store.postings import Posting
-from medfloor.store.schema import account, claim, entry, posting
+from medfloor.store.postings import SETTLING, Posting
+from medfloor.store.schema import account, claim, entry, posting, watch_pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ def write(
 
     PostgreSQL gets all of it in one statement, whose text stays the same however many tills settle together: the rows
     travel as JSON, so that the server prepares it once and answers once. A SQLite file is not reached over a wire.
+    What a person bears changed with some of them: those are queued, so that the household is screened (store.watching).
     """
     if not drafts:
         return
@@ -105,6 +106,9 @@ def write(
         ]
         if rows:
             connection.execute(_INSERT_POSTINGS, rows)
+        queued = [{"entry_id": one.id} for one in drafts if one.kind in _SCREENED]
+        if queued:
+            connection.execute(_INSERT_PENDING, queued)
         save(connection, accounts)
 
 
@@ -129,13 +133,19 @@ def canonical(value: Any) -> str:
     >>> canonical({"b": 1, "a": ["x"]})
     '{"a":["x"],"b":1}'
     """
-    return _ENCODER.encode(value)
+    try:
+        return orjson.dumps(value, option=_ONE_WAY).decode()
+    except orjson.JSONEncodeError:
+        # What it does not know: a number beyond 64 bits, a key that is no text.
+        return _ENCODER.encode(value)
 
 
 def sha256(text: str) -> str:
     """Hash a text as UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
 
+
+_ONE_WAY = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -147,6 +157,10 @@ _PLAIN = (
 _INSERT_CLAIMS = sa.insert(claim)
 _INSERT = sa.insert(entry).returning(entry.c.account_id, entry.c.number, entry.c.id)
 _INSERT_POSTINGS = sa.insert(posting)
+_INSERT_PENDING = sa.insert(watch_pending)
+
+_SCREENED = (*SETTLING, "difference", "reversal")
+"""Kinds of entries after which a household is screened."""
 
 
 def _as_json(
@@ -188,8 +202,9 @@ _PARTS = [entry.c.account_id, entry.c.number, posting.c.party, posting.c.amount_
 
 _AT_ONCE = sa.text(
     f"WITH brought AS ({_insert_from(claim, 'claims')}), "
-    f"posted AS ({_insert_from(entry, 'entries')} RETURNING id, account_id, number), "
+    f"posted AS ({_insert_from(entry, 'entries')} RETURNING id, account_id, number, kind), "
     f"parted AS (INSERT INTO posting (entry_id, party, amount_fen) SELECT posted.id, r.party, r.amount_fen "
     f"FROM {_rows_of('postings', _PARTS)} JOIN posted USING (account_id, number)), "
+    f"queued AS (INSERT INTO watch_pending (entry_id) SELECT id FROM posted WHERE kind IN {_SCREENED!r}), "
     f"moved AS ({_move_from('accounts')}) SELECT account_id, number, id FROM posted"
 )

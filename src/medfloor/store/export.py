@@ -37,12 +37,15 @@ class Export:
 
     `people`: person, household, county, birth_year, birth_decade, sex, residence. `spells`: person, group, from_month,
     to_month. `claims`: those that stand, with month, days, diagnosis, amounts, `pay_<tier>_fen` and own_total_fen.
+    `cases`: households that were found, with state, category, round, found_month, measures (how many). Alerts are left
+    out: claims and spells say what they rest on.
     """
 
     people: pl.DataFrame
     spells: pl.DataFrame
     claims: pl.DataFrame
     counts: dict[str, int]
+    cases: pl.DataFrame
 
 
 def export_deidentified(connection: sa.Connection, keyring: Keyring, *, purpose: str, actor: Actor) -> Export:
@@ -57,16 +60,19 @@ def export_deidentified(connection: sa.Connection, keyring: Keyring, *, purpose:
     kept = {row["id"]: row["person"] for row in people}
     spells, few_spells = _spells(connection, kept, smallest)
     claims, few_diagnoses = _claims(connection, kept, names, smallest)
+    cases, few_cases = _cases(connection, {row["household"] for row in people}, names, smallest)
     counts = {
         "people": len(people), "people_told_less": coarser, "people_left_out": left_out,
         "spells": len(spells), "spells_left_out": few_spells,
         "claims": len(claims), "diagnoses_left_out": few_diagnoses,
+        "cases": len(cases), "cases_left_out": few_cases,
     }  # fmt: skip
     return Export(
         _frame([{name: value for name, value in row.items() if name != "id"} for row in people], _PEOPLE, "person"),
         _frame(spells, _SPELLS, "person"),
         _frame(claims, _CLAIMS, "claim"),
         counts,
+        _frame(cases, _CASES, "household"),
     )
 
 
@@ -79,6 +85,12 @@ _CLAIMS: dict[str, Any] = {
     "claim": pl.String, "person": pl.String, "care_type": pl.String, "facility_level": pl.String, "area": pl.String,
     "referral": pl.String, "month": pl.String, "days": pl.Int64, "diagnosis": pl.String,
     **dict.fromkeys(AMOUNTS, pl.Int64),
+}  # fmt: skip
+
+
+_CASES: dict[str, Any] = {
+    "household": pl.String, "state": pl.String, "category": pl.String, "round": pl.Int64, "found_month": pl.String,
+    "measures": pl.Int64,
 }  # fmt: skip
 
 
@@ -188,6 +200,38 @@ def _claims(
             **stands[row.claim_id],
         })  # fmt: skip
     return rows, hidden
+
+
+def _cases(
+    connection: sa.Connection, homes: set[str | None], names: _Pseudonyms, smallest: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Give the cases of households whose people are in the export; a small group is told less, then left out."""
+    case, event = schema.watch_case, schema.case_event
+    given = sa.select(sa.func.count()).where(event.c.case_id == case.c.case_id, event.c.kind == "helped")
+    asked = sa.select(case, given.scalar_subquery().label("measures")).order_by(case.c.case_id)
+    held = [
+        {
+            "household": home,
+            "state": row.state,
+            "category": row.category,
+            "round": row.round,
+            "found_month": _month(row.found_on),
+            "measures": row.measures,
+        }
+        for row in connection.execute(asked)
+        for home in (names.of("household", row.household_id),)
+        if home in homes
+    ]
+    traits = ("state", "category", "found_month", "round", "measures")
+    for told in range(len(traits), 0, -1):
+        # What says least of the state goes first, and of every household of a small group at once.
+        sizes = Counter(tuple(row[name] for name in traits) for row in held)
+        small = [row for row in held if sizes[tuple(row[name] for name in traits)] < smallest]
+        for row in small:
+            row[traits[told - 1]] = None
+    sizes = Counter(tuple(row[name] for name in traits) for row in held)
+    shown = [row for row in held if sizes[tuple(row[name] for name in traits)] >= smallest]
+    return shown, len(held) - len(shown)
 
 
 def _amounts(connection: sa.Connection) -> dict[str, dict[str, int]]:

@@ -567,6 +567,9 @@ def _enrolments(run: _Run, rows: list[Row]) -> None:
         values = {name: row.values[name] for name in ENROLMENT.values if name in row.values}
         values |= {f"{name}_fen": row.values[name] for name in ("premium", "subsidy") if name in row.values}
         due = by_law.get(row.number)
+        if values.get("scheme", "resident") != "resident":
+            # What the residents' scheme asked, and what was paid of it, is no premium of another scheme.
+            due, values = None, {**dict.fromkeys(_PREMIUM), **values}
         if due is not None and "premium" not in row.values:
             # Where the file says what was paid, the file counts.
             said = {"premium_fen": due.premium_fen, "subsidy_fen": due.subsidy_fen, "subsidy_group": due.subsidy_group}
@@ -581,6 +584,10 @@ def _enrolments(run: _Run, rows: list[Row]) -> None:
         holding = _listed_in(run, table, table.c.benefit_year.in_(sorted(years)), table.c.person_id)
         present = {(row.person_id,) for row in accepted}
         _end_absent(run, rows, ENROLMENT, {key for key in holding if key not in present})
+
+
+_PREMIUM = ("premium_fen", "subsidy_fen", "subsidy_group", "paid_on")
+"""What an enrolment says of its premium."""
 
 
 # --- Statuses -------------------------------------------------------------------------------------------------------
@@ -733,6 +740,15 @@ def list_imports(connection: sa.Connection, *, after: int = 0, limit: int = 100)
     run = schema.import_run
     asked = sa.select(run).where(run.c.id > after).order_by(run.c.id).limit(limit)
     return [dict(row) for row in connection.execute(asked).mappings()]
+
+
+def newest_imports(connection: sa.Connection, *, before: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """List files of departments, the latest first, on one page; `before` is the number from which to go on."""
+    table = schema.import_run
+    asked = sa.select(table).where(table.c.kind.in_(("people", "households", "enrolments", "spells")))
+    if before is not None:
+        asked = asked.where(table.c.id < before)
+    return [dict(row) for row in connection.execute(asked.order_by(table.c.id.desc()).limit(limit)).mappings()]
 
 
 def differences_of(

@@ -21,6 +21,7 @@ from medfloor.errors import ConflictError, InputError, MedfloorError, StoreError
 from medfloor.periods import OFFICE_ZONE
 from medfloor.store import accounts, arrears
 from medfloor.store.accounts import HOME, PERSON, Counters, Key
+from medfloor.store.among import among
 from medfloor.store.bills import Bill
 from medfloor.store.books import Books
 from medfloor.store.entries import Draft, Stamp, canonical, sha256, write
@@ -535,15 +536,15 @@ def _moved_between(said: Mapping[str, Any], result: Mapping[str, Any]) -> int:
 
 
 _USED = sa.union_all(
-    sa.select(entry.c.request_key, sa.null()).where(entry.c.request_key.in_(sa.bindparam("keys", expanding=True))),
-    sa.select(sa.null(), claim.c.claim_id).where(claim.c.claim_id.in_(sa.bindparam("ids", expanding=True))),
+    sa.select(entry.c.request_key, sa.null()).where(among(entry.c.request_key, "keys")),
+    sa.select(sa.null(), claim.c.claim_id).where(among(claim.c.claim_id, "ids")),
 )
 
 _BY_KEY = (
     sa.select(entry, claim.c.person_id, account.c.benefit_year)
     .join(claim, claim.c.claim_id == entry.c.claim_id)
     .join(account, account.c.id == entry.c.account_id)
-    .where(entry.c.request_key.in_(sa.bindparam("keys", expanding=True)))
+    .where(among(entry.c.request_key, "keys"))
 )
 
 _CHANGES = (

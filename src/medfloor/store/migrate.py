@@ -31,7 +31,7 @@ def upgrade(store: Store, to: str = "head") -> str:
     >>> from medfloor.store.engine import open_store
     >>> store = open_store("sqlite:///:memory:")
     >>> upgrade(store), current(store)
-    ('0001', '0001')
+    ('0002', '0002')
     >>> check(store)
     """
     scripts = _scripts()

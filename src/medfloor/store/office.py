@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -29,6 +30,9 @@ class Office:
     name: str = ""
     """How the office is called on pages and statements."""
 
+    watch_place: str = "cn"
+    """Whose rules bind alerts and cases, written from the country down: cn, cn/hainan (docs/watch-cases.md)."""
+
     reversal_limit_fen: int = 500_000
     """A reversal that moves more takes two pairs of eyes."""
 
@@ -50,6 +54,9 @@ class Office:
     lockout_minutes: int = 15
     """For so long."""
 
+    fund_reserve_fen: int = 0
+    """What the residents' fund held at the last closing of its books, in fen; 0: the office has not said."""
+
     smallest_cell: int = 5
     """De-identified exports show no group of fewer people."""
 
@@ -62,11 +69,15 @@ class Office:
     retain_jobs_days: int = 90
     """Results of jobs are kept so long."""
 
+    retain_case_years: int = 10
+    """What was written into a case is deleted so long after it ended; its steps stay."""
+
     retain_person_years: int = 30
     """A person's name, identity number and birth date are deleted so long after the last tie with the office."""
 
 
-_LEAST = {"smallest_cell": 2, "reversal_limit_fen": 0}
+_MADE_UP = "made_up"
+_LEAST = {"smallest_cell": 2, "reversal_limit_fen": 0, "fund_reserve_fen": 0}
 
 
 def office_of(connection: sa.Connection) -> Office:
@@ -92,6 +103,34 @@ def decide_setting(connection: sa.Connection, name: str, value: object, *, actor
     return office_of(connection)
 
 
+@dataclass(frozen=True, slots=True)
+class MadeUp:
+    """Say that everything in a store is invented: the moment of its own clock, and the real moment, of its making."""
+
+    office: datetime
+    real: datetime
+
+    def clock(self, real: datetime) -> datetime:
+        """Give the moment in the made-up office at a real moment; both go on at the same pace."""
+        return self.office + (real - self.real)
+
+
+def mark_made_up(connection: sa.Connection, *, office: datetime, real: datetime) -> None:
+    """Mark a store as invented, for good; its pages say so. Every backup carries the mark along."""
+    row = {"value": f"{office.isoformat()}|{real.isoformat()}", "changed_by": "demo", "changed_at": office}
+    connection.execute(schema.setting.insert().values(name=_MADE_UP, **row))
+
+
+def made_up(connection: sa.Connection) -> MadeUp | None:
+    """Give the mark of an invented store; None for an office that is real."""
+    table = schema.setting
+    text = connection.execute(sa.select(table.c.value).where(table.c.name == _MADE_UP)).scalar()
+    if text is None:
+        return None
+    office, _, real = text.partition("|")
+    return MadeUp(datetime.fromisoformat(office), datetime.fromisoformat(real))
+
+
 def _checked(name: str, value: object) -> str | int:
     kinds = {field.name: field.type for field in fields(Office)}
     if name not in kinds:
@@ -100,6 +139,8 @@ def _checked(name: str, value: object) -> str | int:
         text = str(value).strip()
         if name == "place" and text and not (text.isascii() and text.isdigit() and 2 <= len(text) <= 12):
             raise UsageError("bad_setting", "place is a division code of 2 to 12 digits, such as 150981")
+        if name == "watch_place" and not re.fullmatch(r"[a-z]{2}(/[a-z0-9_-]{1,32}){0,4}", text):
+            raise UsageError("bad_setting", "watch_place is written from the country down, such as cn or cn/hainan")
         return text
     least = _LEAST.get(name, 1)
     try:

@@ -20,6 +20,7 @@ from medfloor.money import MAX_FEN
 from medfloor.periods import OPEN_END, Span
 from medfloor.settlement.scope import Person, Spell
 from medfloor.store import schema
+from medfloor.store.among import among
 from medfloor.store.history import (
     ENROLMENT,
     HOUSEHOLD,
@@ -268,7 +269,7 @@ _PARTS = [slice(end - len(names), end) for end, (_, names) in zip(_ENDS, _KINDS,
 def _wide(kind: int, now: bool) -> sa.Select[Any]:
     """Read one kind into rows that have the columns of all kinds, those of the others empty."""
     table, names = _KINDS[kind]
-    mine = table.c.person_id.in_(sa.bindparam("ids", expanding=True))
+    mine = among(table.c.person_id, "ids")
     own = {table.c[name] for name in names}
     values = [one if one in own else sa.cast(sa.null(), one.type).label(one.name) for one in _WIDE]
     plain = [sa.literal_column(str(kind)).label("kind"), table.c.person_id.label("owner")]
@@ -292,7 +293,7 @@ def _all_kinds(now: bool) -> sa.CompoundSelect[Any]:
 
 
 _KNOWN = {now: _all_kinds(now) for now in (True, False)}
-_THERE = sa.select(schema.person.c.person_id).where(schema.person.c.person_id.in_(sa.bindparam("ids", expanding=True)))
+_THERE = sa.select(schema.person.c.person_id).where(among(schema.person.c.person_id, "ids"))
 
 
 def household_on(

@@ -1,7 +1,8 @@
-"""Delete what is kept no longer: refused rows, ended sessions, results of jobs, and what names a person.
+"""Delete what is kept no longer: refused rows, sessions, results of jobs, texts of cases, lists, what names a person.
 
-The terms are the office's (`store.office`). The ledger and the audit stay: they name a person only by the office's own
-number, which says nobody's name once the person was erased.
+The terms are the office's (`store.office`). The ledger, the audit, alerts and steps of cases stay: they name people and
+households only by the office's own number, which says nobody's name once the person was erased. A case loses what was
+written into it, and its village, so long after it ended; one that is open, or ended later, keeps all, and its people.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import sqlalchemy as sa
 
 from medfloor.periods import add_months
 from medfloor.store import audit, schema
+from medfloor.store.exchange import forget_due, forgotten_due
 from medfloor.store.office import Office, office_of
 from medfloor.store.roles import Actor, require
+from medfloor.watch.cases import OPEN
 
 _ENDED = ("done", "failed", "cancelled")
 
@@ -29,11 +32,21 @@ class Due:
     jobs: int
     people: tuple[str, ...]
     folders: tuple[str, ...]
+    cases: int = 0
+    exchanged: int = 0
 
     @property
     def nothing(self) -> bool:
         """Say whether there is nothing to delete."""
-        return not (self.rejects or self.differences or self.sessions or self.jobs or self.people)
+        return not (
+            self.rejects
+            or self.differences
+            or self.sessions
+            or self.jobs
+            or self.people
+            or self.cases
+            or self.exchanged
+        )
 
 
 def due(connection: sa.Connection, *, now: datetime) -> Due:
@@ -51,6 +64,8 @@ def due(connection: sa.Connection, *, now: datetime) -> Due:
         jobs=count(schema.job, _old_jobs(office, now)),
         people=tuple(_people_past(connection, office, now)),
         folders=tuple(folder for folder in folders if folder),
+        cases=count(schema.watch_case, _old_cases(office, now)),
+        exchanged=forgotten_due(connection, now=now),
     )
 
 
@@ -66,6 +81,8 @@ def delete_due(connection: sa.Connection, *, actor: Actor, now: datetime) -> Due
         connection.execute(table.delete().where(_of_old_imports(table, office, now)))
     connection.execute(schema.session.delete().where(_old_sessions(office, now)))
     connection.execute(schema.job.delete().where(_old_jobs(office, now)))
+    _forget_cases(connection, office, now)
+    forget_due(connection, now=now)
     for person_id in found.people:
         erase(connection, person_id, actor=actor, now=now)
     told = f"rejects={found.rejects} differences={found.differences} sessions={found.sessions} jobs={found.jobs}"
@@ -107,6 +124,34 @@ def _old_jobs(office: Office, now: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(schema.job.c.state.in_(_ENDED), schema.job.c.finished_at < ended)
 
 
+def _old_cases(office: Office, now: datetime) -> sa.ColumnElement[bool]:
+    """Choose cases that ended before the term began and still say more than their steps."""
+    table = schema.watch_case
+    ended = sa.and_(table.c.state.not_in(OPEN), table.c.changed_on < _case_day(office, now))
+    return sa.and_(ended, table.c.texts_gone_at.is_(None))
+
+
+def _case_day(office: Office, now: datetime) -> date:
+    return add_months(now.date(), -12 * office.retain_case_years)
+
+
+def _forget_cases(connection: sa.Connection, office: Office, now: datetime) -> None:
+    table, event, text = schema.watch_case, schema.case_event, schema.case_text
+    steps = sa.select(event.c.id).join(table, table.c.case_id == event.c.case_id).where(_old_cases(office, now))
+    connection.execute(text.delete().where(text.c.event_id.in_(steps)))
+    coarse = {"place": sa.func.substr(table.c.place, 1, 6), "texts_gone_at": now}
+    connection.execute(table.update().where(_old_cases(office, now)).values(**coarse))
+
+
+def _followed(office: Office, now: datetime) -> sa.ColumnElement[bool]:
+    """Ask of a person whether a household they were ever of has a case whose term runs."""
+    table, fact = schema.watch_case, schema.person_fact
+    running = sa.or_(table.c.state.in_(OPEN), table.c.changed_on >= _case_day(office, now))
+    mine = sa.or_(table.c.household_id == fact.c.household_id, table.c.household_id == fact.c.person_id)
+    whose = fact.c.person_id == schema.person.c.person_id
+    return sa.exists(sa.select(sa.literal(1)).select_from(fact).join(table, mine).where(whose, running))
+
+
 def _people_past(connection: sa.Connection, office: Office, now: datetime) -> list[str]:
     """List who has had no tie with the office since the term, and about whom nothing is open."""
     day = add_months(now.date(), -12 * office.retain_person_years)
@@ -138,5 +183,6 @@ def _people_past(connection: sa.Connection, office: Office, now: datetime) -> li
         of(schema.claim, schema.claim.c.settled_date >= day),
         of(schema.arrear, schema.arrear.c.state.not_in(("paid", "returned", "closed"))),
         of(schema.proposal, schema.proposal.c.state == "open"),
+        ~_followed(office, now),
     )
     return list(connection.execute(asked.order_by(person.c.person_id)).scalars())

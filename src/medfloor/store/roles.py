@@ -30,6 +30,16 @@ PERMISSIONS: dict[str, str] = {
     "export_deidentified": "take out tables without names, numbers and small cells",
     "verify_ledger": "verify the ledger",
     "seal_ledger": "seal the ledger",
+    "screen": "screen the register for households at risk",
+    "read_alerts": "see alerts: which household, why, how urgent",
+    "read_cases": "see cases of households at risk, with their steps",
+    "read_case_counts": "see how many alerts and cases there are, and how many are late",
+    "find_case": "open the case of a household that was found, or found again",
+    "write_case": "record visits, help, objections, answers and changes of risk",
+    "publish_case": "publish a case, and print its notice",
+    "decide_case": "recognise, remove or refuse a case that somebody else proposed",
+    "exchange_lists": "send lists of people to other departments and take their answers in",
+    "read_exchanges": "see which lists were sent to whom, on which ground, and what was answered",
     "read_audit": "see who looked at what and did what",
     "read_users": "see who works here",
     "manage_users": "add, disable and change users and end their sessions",
@@ -45,25 +55,30 @@ ROLES: dict[str, frozenset[str]] = {
     "county_clerk": frozenset({
         "read_person", "reveal_identity", "write_register", "import_register", "read_settlements", "settle", "reverse",
         "correct", "read_proposals", "propose", "read_arrears", "read_statements", "reconcile", "read_policies",
-        "read_settings",
+        "read_settings", "read_cases", "read_case_counts", "find_case",
     }),
     "assistance_officer": frozenset({
         "read_person", "reveal_identity", "write_register", "import_register", "read_settlements", "read_proposals",
         "propose", "decide_status", "read_arrears", "handle_arrears", "read_policies", "run_jobs", "read_settings",
+        "screen", "read_alerts", "read_cases", "read_case_counts", "find_case", "write_case", "publish_case",
+        "decide_case", "exchange_lists", "read_exchanges",
     }),
     "fund_supervisor": frozenset({
         "read_person", "read_settlements", "reverse", "read_proposals", "propose", "decide_reversal", "read_arrears",
         "handle_arrears", "read_statements", "draw_statements", "clear_statements", "reconcile", "read_policies",
-        "run_jobs", "export_deidentified", "verify_ledger", "seal_ledger", "read_settings",
+        "run_jobs", "export_deidentified", "verify_ledger", "seal_ledger", "read_settings", "read_case_counts",
     }),
-    "analyst": frozenset({"read_policies", "run_jobs", "export_deidentified"}),
+    "analyst": frozenset({"read_policies", "run_jobs", "export_deidentified", "read_case_counts"}),
     "auditor": _READS | {"reveal_identity", "verify_ledger"},
     "administrator": frozenset({
         "read_users", "manage_users", "read_settings", "manage_settings", "read_audit", "read_policies",
         "verify_ledger", "delete_by_rule",
     }),
 }  # fmt: skip
-"""Role -> its permissions. Who manages users sees no person, and who decides a reversal settles nothing."""
+"""Role -> its permissions. Who manages users sees no person, and who decides a reversal settles nothing.
+
+A case is found by clerks and officers, followed by officers, and decided by another officer than who verified or
+published it: `watch.cases` compares the logins, whatever the role."""
 
 
 @dataclass(frozen=True, slots=True)

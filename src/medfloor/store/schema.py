@@ -1,9 +1,10 @@
 """Declare what the store holds: one table a kind of record, the same on SQLite and PostgreSQL.
 
-Money is integer fen. Days are dates; moments are instants of UTC. Rows of the ledger (claim, entry, posting, seal) and
-of the audit are only ever added: triggers of the migration refuse UPDATE and DELETE on them. What is known of people is
-kept twice dated: `valid_from`/`valid_to` say when it held in the world (half-open; a missing end is still running),
-`known_from`/`known_to` when the office believed it. A correction closes `known_to` and adds a row; nothing is lost.
+Money is integer fen. Days are dates; moments are instants of UTC. Rows of the ledger (claim, entry, posting, seal), of
+the audit, alerts and steps of cases are only ever added: triggers refuse UPDATE and DELETE on them. What is known of
+people is kept twice dated: `valid_from`/`valid_to` say when it held in the world (half-open; a missing end is still
+running), `known_from`/`known_to` when the office believed it. A correction closes `known_to` and adds a row; nothing is
+lost.
 """
 
 from __future__ import annotations
@@ -395,6 +396,107 @@ reconciliation_item = sa.Table(
     sa.Column("note", sa.Text),
 )  # fmt: skip
 
+# --- Watch ----------------------------------------------------------------------------------------------------------
+
+screening = sa.Table(
+    # One run of the screening: over the whole register (office), or over some households after settlements (after).
+    "watch_screening", metadata, _key(),
+    sa.Column("kind", sa.String(8), nullable=False),  # office, after
+    sa.Column("year", sa.Integer, nullable=False),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("place", sa.String(64), nullable=False),  # of the rules
+    sa.Column("rules_hash", sa.String(64), nullable=False),
+    sa.Column("by", sa.String(64), nullable=False),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("finished_at", Instant),  # empty: broken off, to be run again
+    sa.Column("households", sa.Integer, nullable=False),
+    sa.Column("alerts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("suppressed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("cases", sa.Integer, nullable=False, server_default="0"),  # opened, or opened again
+    sa.Column("counts", sa.Text, nullable=False),  # JSON: where settlements went, alerts by signal
+    sa.Column("standing", sa.Text),  # JSON: what one household needs to be screened as among all
+    sa.Index("ix_watch_screening_year", "year", "kind"),
+)  # fmt: skip
+
+watch_case = sa.Table(
+    # One household that was found, through all its rounds. Its row is the lock of its events.
+    "watch_case", metadata,
+    sa.Column("case_id", sa.String(64), primary_key=True),
+    sa.Column("household_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("place", sa.String(12), nullable=False, server_default=""),
+    sa.Column("state", sa.String(12), nullable=False),  # what follows is derived from the events, for lists
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("category", sa.String(12)),
+    sa.Column("found_on", sa.Date, nullable=False),  # of the present round
+    sa.Column("changed_on", sa.Date, nullable=False),  # day of the last event
+    sa.Column("due_on", sa.Date),  # what is due first, by the rules of the last event's day
+    sa.Column("due_for", sa.String(16)),  # visit, decision, help
+    sa.Column("length", sa.Integer, nullable=False),
+    sa.Column("head", sa.String(64), nullable=False),  # hash of the last event
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("changed_at", Instant, nullable=False),
+    sa.Column("texts_gone_at", Instant),  # free texts deleted by rule; the events stay
+    sa.Index("ix_watch_case_due", "state", "due_on"),
+    sa.Index("ix_watch_case_place", "place"),
+)  # fmt: skip
+
+case_event = sa.Table(
+    "watch_case_event", metadata, _key(),
+    sa.Column("case_id", sa.String(64), sa.ForeignKey("watch_case.case_id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),  # 1, 2, ... of the case
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("actor", sa.String(64), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("said", sa.Text, nullable=False),  # canonical JSON of the event without its free texts
+    sa.Column("sealed_hash", sa.String(64)),  # SHA-256 of the free texts with their salt
+    sa.Column("rules", sa.String(64), nullable=False),  # the place by whose rules it was taken in
+    sa.Column("previous", sa.String(64), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.UniqueConstraint("case_id", "number"),
+)  # fmt: skip
+
+case_text = sa.Table(
+    # What people wrote into an event, enciphered: a reason may tell of an illness. Deleted by rule, unlike the event.
+    "watch_case_text", metadata,
+    sa.Column("event_id", Key, sa.ForeignKey("watch_case_event.id"), primary_key=True, autoincrement=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)  # fmt: skip
+
+alert = sa.Table(
+    "watch_alert", metadata, _key(),
+    sa.Column("screening_id", Key, sa.ForeignKey("watch_screening.id"), nullable=False, index=True),
+    sa.Column("case_id", sa.String(64), sa.ForeignKey("watch_case.case_id"), index=True),
+    sa.Column("household_id", sa.String(64), nullable=False),
+    sa.Column("person_id", sa.String(64)),
+    sa.Column("place", sa.String(12), nullable=False, server_default=""),  # of the household, when it was raised
+    sa.Column("signal", sa.String(32), nullable=False),
+    sa.Column("kind", sa.String(24), nullable=False),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("year", sa.Integer, nullable=False),
+    sa.Column("urgency", sa.String(8), nullable=False),
+    sa.Column("suppressed_until", sa.Date, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False, server_default=""),
+    sa.Column("unit", sa.String(8), nullable=False),
+    sa.Column("value", sa.Double, nullable=False),
+    sa.Column("threshold", sa.Double),
+    sa.Column("excess", sa.Double),
+    sa.Column("spent_fen", sa.BigInteger),
+    sa.Column("base_fen", sa.BigInteger),
+    sa.Column("allowed_fen", sa.BigInteger),
+    sa.Column("rule", sa.String(64), nullable=False),
+    sa.Column("rule_version", sa.Date, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Index("ix_watch_alert_household", "household_id", "signal"),
+    sa.Index("ix_watch_alert_place", "place", "id"),
+)  # fmt: skip
+
+watch_pending = sa.Table(
+    # Entries of the ledger whose households wait to be screened. An entry never goes away, so that no key is needed.
+    "watch_pending", metadata,
+    sa.Column("entry_id", Key, primary_key=True, autoincrement=False),
+)  # fmt: skip
+
 # --- Two pairs of eyes, who looked, what ran ------------------------------------------------------------------------
 
 proposal = sa.Table(
@@ -449,12 +551,75 @@ setting = sa.Table(
     sa.Column("changed_at", Instant, nullable=False),
 )  # fmt: skip
 
-APPEND_ONLY = ("claim", "entry", "posting", "seal", "seal_head", "arrear_step", "statement_line", "audit")
+# --- Lists exchanged with other departments (store.exchange) --------------------------------------------------------
+
+exchange = sa.Table(
+    # A list that was sent out: to whom, what for, on which ground, with which columns, and the hash of the file.
+    "watch_exchange", metadata, _key(),
+    sa.Column("department", sa.String(64), nullable=False),
+    sa.Column("purpose", sa.String(32), nullable=False),  # see store/exchange.toml
+    sa.Column("place", sa.String(12), nullable=False, server_default=""),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("columns", sa.Text, nullable=False),  # JSON list, in the order of the file
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("content_hash", sa.String(64), nullable=False),  # SHA-256 of the file as it was sent
+    sa.Column("manifest", sa.Text, nullable=False),  # canonical JSON; its own hash is its last key
+    sa.Column("keep_until", sa.Date, nullable=False),  # the last day on which either side may keep the rows
+    sa.Column("sent_by", sa.String(64), nullable=False),
+    sa.Column("sent_at", Instant, nullable=False),
+    sa.Index("ix_watch_exchange_department", "department", "purpose"),
+)  # fmt: skip
+
+exchange_row = sa.Table(
+    "watch_exchange_row", metadata, _key(),
+    sa.Column("exchange_id", Key, sa.ForeignKey("watch_exchange.id"), nullable=False),
+    sa.Column("row", sa.Integer, nullable=False),
+    sa.Column("reference", sa.String(32), nullable=False, unique=True),  # what an answer names the row by; says nothing
+    sa.Column("household_id", sa.String(64), index=True),
+    sa.Column("person_id", sa.String(64), index=True),
+    sa.Column("sealed_row", sa.LargeBinary),  # the row as it was sent, enciphered; empty after its term
+    sa.UniqueConstraint("exchange_id", "row"),
+)  # fmt: skip
+
+exchange_answer = sa.Table(
+    # A file that came back.
+    "watch_exchange_answer", metadata, _key(),
+    sa.Column("exchange_id", Key, sa.ForeignKey("watch_exchange.id"), nullable=False),
+    sa.Column("content_hash", sa.String(64), nullable=False),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("rows_in", sa.Integer, nullable=False),
+    sa.Column("rows_added", sa.Integer, nullable=False),
+    sa.Column("rows_changed", sa.Integer, nullable=False),
+    sa.Column("rows_unchanged", sa.Integer, nullable=False),
+    sa.Column("rows_rejected", sa.Integer, nullable=False),
+    sa.Column("received_by", sa.String(64), nullable=False),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.UniqueConstraint("exchange_id", "content_hash"),
+)  # fmt: skip
+
+exchange_answer_row = sa.Table(
+    "watch_exchange_answer_row", metadata, _key(),
+    sa.Column("answer_id", Key, sa.ForeignKey("watch_exchange_answer.id"), nullable=False, index=True),
+    sa.Column("row", sa.Integer, nullable=False),  # as a person counts who opens the file
+    sa.Column("sent_row_id", Key, sa.ForeignKey("watch_exchange_row.id"), index=True),  # empty: answers no row
+    sa.Column("outcome", sa.String(12), nullable=False),  # added, changed, unchanged, rejected
+    sa.Column("reason", sa.String(64)),
+    sa.Column("detail", sa.Text),  # holds no name and no identity number
+    sa.Column("sealed_row", sa.LargeBinary),  # what was answered, enciphered; empty after its term
+)  # fmt: skip
+
+APPEND_ONLY = (
+    "claim", "entry", "posting", "seal", "seal_head", "arrear_step", "statement_line", "audit", "watch_exchange",
+    "watch_exchange_answer", "watch_alert", "watch_case_event",
+)  # fmt: skip
 """Tables in which nothing is ever changed or deleted; triggers see to it."""
 
 ENCIPHERED = (
     (person, "identity_cipher"),
     (person, "name_cipher"),
     (import_reject, "sealed_row"),
+    (exchange_row, "sealed_row"),
+    (exchange_answer_row, "sealed_row"),
+    (case_text, "sealed"),
 )
 """Columns that hold what `Keyring.encrypt` made; a rotation of keys writes them anew."""

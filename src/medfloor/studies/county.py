@@ -15,7 +15,16 @@ from medfloor.measures.settled import in_our_names, without_taken_back
 from medfloor.policy.load import load_policy
 from medfloor.policy.model import GROUPS
 from medfloor.settlement import settle
-from medfloor.tables import CARE_TYPES, CLAIMS, HOUSEHOLDS, NATIONAL_SETTLEMENTS, RESIDENCES, SCHEMES, SEXES
+from medfloor.tables import (
+    CARE_TYPES,
+    CLAIMS,
+    FACILITY_LEVELS,
+    HOUSEHOLDS,
+    NATIONAL_SETTLEMENTS,
+    RESIDENCES,
+    SCHEMES,
+    SEXES,
+)
 
 SETTLED = ("settlements", "settled")
 """How a file of settlements may be called."""
@@ -29,12 +38,12 @@ _NUMBERS = ("weight", "oop_outside", "registered_income")
 class County:
     """Be a county as its tables tell it; money is yuan as doubles.
 
-    `paid` has one row a claim that was settled and not taken back: claim_id, person_id, care_type and diagnosis (null
-    where nobody says), day (when care ended), total, in_scope (where known), one pay_<tier> a tier in order, own (what
-    stayed with the patient). `people` has person_id, household_id, birth_date, sex, scheme, residence and what the
-    table carries; `statuses` person_id, group, from_date, to_date; `households` household_id, size and money; each
-    None where the folder lacks the table. `law` is what the claims were settled under here, None where settlements
-    came as they are. `counts` are claims, refused, taken_back.
+    `paid` has one row a claim that was settled and not taken back: claim_id, person_id, care_type, facility_level and
+    diagnosis (null where nobody says), start and day (when care began and ended), total, in_scope (where known), one
+    pay_<tier> a tier in order, own (what stayed with the patient). `people` has person_id, household_id, birth_date,
+    sex, scheme, residence and what the table carries; `statuses` person_id, group, from_date, to_date; `households`
+    household_id, size and money; each None where the folder lacks the table. `law` is what the claims were settled
+    under here, None where settlements came as they are. `counts` are claims, refused, taken_back.
     """
 
     paid: pl.DataFrame
@@ -147,8 +156,12 @@ def _told(claims: Path | None, law: str | None) -> pl.DataFrame | None:
     read = read_claims(claims, med_type=codes.med_type, hosp_lv=codes.hosp_lv) if codes else read_claims(claims)
     frame = read.accepted
     care = pl.col("care_type").cast(pl.Int64).replace_strict(dict(enumerate(CARE_TYPES)), return_dtype=pl.String)
+    levels = dict(enumerate(FACILITY_LEVELS))
+    level = pl.col("facility_level").cast(pl.Int64).replace_strict(levels, default=None, return_dtype=pl.String)
     there = [pl.col(name) for name in ("diagnosis",) if name in frame.columns]
-    return frame.select("claim_id", care, pl.col("start_date").alias("start"), pl.col("end_date").alias("day"), *there)
+    return frame.select(
+        "claim_id", care, level, pl.col("start_date").alias("start"), pl.col("end_date").alias("day"), *there
+    )
 
 
 def _paid(frame: pl.DataFrame, told: pl.DataFrame | None) -> tuple[pl.DataFrame, tuple[str, ...], int]:
@@ -221,7 +234,7 @@ def _with_care(frame: pl.DataFrame, told: pl.DataFrame | None) -> pl.DataFrame:
     for name, places in dates.items():
         there = next((one for one in places if one in frame.columns), None)
         frame = frame.with_columns((_date(frame, there) if there else pl.lit(None, pl.Date)).alias(name))
-    absent = [name for name in ("care_type", "diagnosis") if name not in frame.columns]
+    absent = [name for name in ("care_type", "facility_level", "diagnosis") if name not in frame.columns]
     return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
 
 

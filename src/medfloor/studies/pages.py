@@ -45,10 +45,10 @@ def write_study(study: Study, folder: str | os.PathLike[str], lang: str = "en") 
     Raises OutputError cannot_write.
     """
     place = Path(folder)
-    drawn = {one.name: _drawn(one, lang) for one in study.pictures()}
+    drawn = {one.name: draw(one, lang) for one in study.pictures()}
     files: dict[str, bytes] = {f"tables/{one.name}.csv": _csv(one, lang) for one in study.tables()}
     files |= {f"figures/{name}.svg": made for name, made in drawn.items() if isinstance(made, bytes)}
-    files["tables.xlsx"] = _workbook(study, lang)
+    files["tables.xlsx"] = study_workbook(study, lang)
     files["report.md"] = markdown(study, drawn, lang).encode("utf-8")
     files["report.html"] = page(study, drawn, lang).encode("utf-8")
     plain = study.to_dict(lang) | {"files": sorted([*files, "report.json"])}
@@ -211,7 +211,7 @@ def _end(study: Study, lang: str) -> list[tuple[str, list[str]]]:
 # Figures
 
 
-def _drawn(picture: Picture, lang: str) -> bytes | str:
+def draw(picture: Picture, lang: str) -> bytes | str:
     """Draw a figure as SVG; where its content does not allow it, say why."""
     from medfloor.reports.effects import fit_figure
     from medfloor.reports.figures import figure
@@ -256,7 +256,8 @@ def _csv(table: Table, lang: str) -> bytes:
     return rows_of(table, lang).write_csv().encode("utf-8")
 
 
-def _workbook(study: Study, lang: str) -> bytes:
+def study_workbook(study: Study, lang: str) -> bytes:
+    """Lay a study out as a workbook: a sheet a table with full numbers, and one of words."""
     sheets = [_sheet(table, lang) for table in study.tables()]
     words: list[tuple[str, Sequence[str]]] = [
         (study.about.title.say(lang), [*study.head(lang), *_settings(study, lang)])

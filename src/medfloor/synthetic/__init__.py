@@ -2,6 +2,7 @@
 
 from medfloor.synthetic.calibration import Calibration, Check, check, extra
 from medfloor.synthetic.county import County, synthesise
+from medfloor.synthetic.dynamics import Years, live
 from medfloor.synthetic.place import Figure, Place, place_from, shipped_place
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "County",
     "Figure",
     "Place",
+    "Years",
     "check",
     "extra",
+    "live",
     "place_from",
     "shipped_place",
     "synthesise",

@@ -23,6 +23,7 @@ from medfloor.synthetic.standing import RESIDENT, RUNNING, Enrolment, Spells, ma
 from medfloor.tables import AREAS, CARE_TYPES, FACILITY_LEVELS, REFERRALS, SCHEMES
 
 LEAST, MOST = 1_000, 5_000_000
+MOST_YEARS = 8
 _STUDENT_BELOW = 18
 _ADULT = 15
 
@@ -55,7 +56,7 @@ def synthesise(people: int, *, seed: int, place: Place | None = None, years: int
     """Make a county of so many people, calibrated to a place's figures; the same seed gives the same tables.
 
     A province (a place with counties) gets each of its counties with its share of the people, from a seed that follows
-    from the seed and the county's id. `years` is the number of years with claims (1 to 5), each calibrated to the same
+    from the seed and the county's id. `years` is the number of years with claims (1 to 8), each calibrated to the same
     figures: no trend, no births and deaths. Figures that need a settlement are checked by
     `medfloor.simulation.validate`. Nothing is fitted to microdata.
 
@@ -70,8 +71,8 @@ def synthesise(people: int, *, seed: int, place: Place | None = None, years: int
             "bad_people",
             f"{people} people: ask for {LEAST:,} to {MOST:,}; make a larger place in small, its shares stay",
         )
-    if not 1 <= years <= 5:
-        raise UsageError("bad_years", f"{years} years: ask for 1 to 5")
+    if not 1 <= years <= MOST_YEARS:
+        raise UsageError("bad_years", f"{years} years: ask for 1 to {MOST_YEARS}")
     if not 0 <= seed < 1 << 63:
         raise UsageError("bad_seed", f"seed {seed}: give a whole number from 0 to {(1 << 63) - 1:,}")
     place = place or shipped_place()

@@ -21,7 +21,7 @@ from medfloor.words import say
 def command(
     folder: Path, purpose: str, place: str, ending: str, database: str | None, keys: Path | None, lang: str
 ) -> None:
-    """Write people, spells and claims into FOLDER without names, numbers, days, villages and small groups.
+    """Write people, spells, claims and cases into FOLDER without names, numbers, days, villages and small groups.
 
     \b
     Example:
@@ -39,7 +39,12 @@ def command(
         detail = " ".join(f"{name}={count}" for name, count in export.counts.items())
         store.attempt(lambda c: audit.record(c, local_actor(), "export", detail=detail, now=moment()))
     folder.mkdir(parents=True, exist_ok=True)
-    for name, frame in (("people", export.people), ("spells", export.spells), ("claims", export.claims)):
+    for name, frame in (
+        ("people", export.people),
+        ("spells", export.spells),
+        ("claims", export.claims),
+        ("cases", export.cases),
+    ):
         write_table(frame, folder / f"{name}.{ending}")
     for name, count in export.counts.items():
         click.echo(say(f"admin.export_{name}", lang, n=count))

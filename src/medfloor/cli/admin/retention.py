@@ -38,7 +38,7 @@ def command(do_delete: bool, database: str | None, lang: str) -> None:
                 found = due(connection, now=now)
     counts = {
         "rejects": found.rejects, "differences": found.differences, "sessions": found.sessions, "jobs": found.jobs,
-        "people": len(found.people),
+        "people": len(found.people), "cases": found.cases, "exchanged": found.exchanged,
     }  # fmt: skip
     for name, count in counts.items():
         click.echo(say(f"admin.past_{name}", lang, n=count))

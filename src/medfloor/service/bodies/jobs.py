@@ -9,7 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from medfloor.service.bodies.fields import Answer, Body, Language, Moment
 
-FileName = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,63}(\.[0-9A-Za-z]{1,8})?$")]
+FILE_PATTERN = r"^[0-9A-Za-z][0-9A-Za-z_-]{0,63}(\.[0-9A-Za-z]{1,8})?$"
+
+FileName = Annotated[str, Field(pattern=FILE_PATTERN)]
 """A name in a folder that the office set: no path leads out of it."""
 
 PolicyName = Annotated[
@@ -19,6 +21,11 @@ PolicyName = Annotated[
 
 Column = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,63}$")]
 
+Parameter = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
+
+Value = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+
+OPTIMISE_EXAMPLE: dict[str, Any] = {"kind": "optimise", "people": 2000, "minimise": "gap", "looks": 100}
 SIMULATE_EXAMPLE: dict[str, Any] = {
     "kind": "simulate",
     "people": 2000,
@@ -54,17 +61,27 @@ class SimulateJob(Body):
         min_length=1, max_length=5, description="Reforms as YAML text"
     )
     draws: int = Field(0, ge=0, le=50)
+    office_year: int | None = Field(None, ge=1900, le=2200, description="The office's own claims of a year, nameless")
     language: Language = "zh"
+
+    @model_validator(mode="after")
+    def _is_of_one_population(self) -> SimulateJob:
+        if self.office_year is not None and self.population is not None:
+            raise PydanticCustomError("two_populations", "give a population or office_year, not both")
+        return self
 
 
 class MeasureJob(Body):
-    """Measure financial protection over a table in the office's data folder. 度量财务保护。"""
+    """Measure financial protection over a table in the office's data folder, or on made-up people. 度量财务保护。"""
 
     model_config = ConfigDict(json_schema_extra={"examples": [MEASURE_EXAMPLE]})
 
     kind: Literal["measure"]
-    measure: Literal["catastrophic", "impoverishing", "poverty", "concentration"]
-    table: FileName
+    measure: Literal["catastrophic", "impoverishing", "poverty", "concentration", "incidence", "cliff"]
+    table: FileName | None = Field(None, description="A table in MEDFLOOR_DATA_FOLDER; none: people are made up")
+    people: int = Field(2000, ge=1_000, le=50_000, description="So many made-up people, where there is no table")
+    seed: int = Field(1, ge=0, le=2**31 - 1)
+    cutoff: float | None = Field(None, gt=0, le=1e9, description="cliff: the line of income a head, yuan a year")
     columns: dict[Column, Column] = Field(default_factory=dict, max_length=40, description="Our name -> the table's")
     by: list[Column] = Field(default_factory=list, max_length=4)
     line: str | None = Field(None, pattern=r"^[0-9a-z@:.-]{1,40}$", description="Poverty line, such as median:0.5")
@@ -77,7 +94,96 @@ class MeasureJob(Body):
         return self
 
 
-JobBody = Annotated[SimulateJob | MeasureJob, Field(discriminator="kind")]
+class OptimiseJob(Body):
+    """Find the package of named numbers that protects best within today's budget, on made-up people. 优化方案。"""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [OPTIMISE_EXAMPLE]})
+
+    kind: Literal["optimise"]
+    people: int = Field(5000, ge=1_000, le=50_000, description="So many made-up people")
+    seed: int = Field(1, ge=0, le=2**31 - 1)
+    baseline: PolicyName = "synthetic/cn-2025"
+    vary: str | None = Field(None, min_length=1, max_length=16_000, description="Levers as TOML; none: those shipped")
+    minimise: Literal["headcount", "gap", "overshoot", "poverty-gap"] = "headcount"
+    looks: int = Field(300, ge=20, le=5_000, description="How many packages to try")
+
+
+class ProjectJob(Body):
+    """Project the funds: fans, reserve lines, sensitivity. 基金预测。"""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "project", "years": 20, "paths": 2000}]})
+
+    kind: Literal["project"]
+    population: FileName | None = Field(None, description="A folder in MEDFLOOR_DATA_FOLDER; none: the nation's series")
+    policy: PolicyName | None = Field(None, description="The law of the population; none: policy.yaml of its folder")
+    year: int | None = Field(None, ge=1900, le=2200)
+    years: int = Field(20, ge=1, le=40)
+    paths: int = Field(2_000, ge=100, le=10_000)
+    seed: int = Field(20201123, ge=0, le=2**31 - 1)
+    lines: list[Annotated[float, Field(gt=0, le=60)]] = Field(default=[3.0, 6.0, 9.0], min_length=1, max_length=6)
+    given: dict[Parameter, Value] = Field(default_factory=dict, max_length=20, description="Parameters to replace")
+
+
+class PoolJob(Body):
+    """Pool counties: ruin by size, designs, transfers between places. 统筹层次比较。"""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "pool", "share": 0.1, "months": 3.0}]})
+
+    kind: Literal["pool"]
+    places: FileName | None = Field(None, description="Places in MEDFLOOR_DATA_FOLDER; none: made-up counties")
+    share: float = Field(0.1, ge=0, le=1)
+    months: float = Field(0.0, ge=0, le=60)
+    common: float = Field(0.05, ge=0, le=1)
+    use_response: float = Field(0.0, ge=0, le=1)
+    hazard: float = Field(0.0, ge=0, le=1)
+    draws: int = Field(2_000, ge=200, le=20_000)
+    seed: int = Field(20201123, ge=0, le=2**31 - 1)
+
+
+class AdjustJob(Body):
+    """Propose next year's benefits by the published table of steps. 待遇调整。"""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "adjust", "start": {"ratio": 75.0}}]})
+
+    kind: Literal["adjust"]
+    years: int = Field(20, ge=1, le=40)
+    paths: int = Field(1_000, ge=100, le=5_000)
+    seed: int = Field(20201123, ge=0, le=2**31 - 1)
+    start: dict[Parameter, Value] = Field(default_factory=dict, max_length=8, description="Where a benefit stands now")
+    given: dict[Parameter, Value] = Field(default_factory=dict, max_length=20, description="Parameters to replace")
+
+
+class SuperviseJob(Body):
+    """Look claims over by rules, for who may read settlements: findings are leads with evidence. 基金监管线索。"""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "supervise", "office_year": 2024}]})
+
+    kind: Literal["supervise"]
+    population: FileName | None = Field(None, description="A folder in MEDFLOOR_DATA_FOLDER with claims and people")
+    office_year: int | None = Field(None, ge=1900, le=2200, description="The office's own claims of this year")
+
+    @model_validator(mode="after")
+    def _is_of_one_population(self) -> SuperviseJob:
+        if (self.office_year is None) == (self.population is None):
+            raise PydanticCustomError("two_populations", "give a population or office_year, one of them")
+        return self
+
+
+class StudyJob(Body):
+    """Run a study, on a folder of data or on made-up files. 运行研究。"""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "study", "study": "two-provinces"}]})
+
+    kind: Literal["study"]
+    study: Literal["cii-poverty", "urrbmi-relative-poverty", "integration", "county-ledger", "two-provinces"]
+    data: FileName | None = Field(None, description="A folder in MEDFLOOR_DATA_FOLDER; none: files are made up")
+    seed: int = Field(1, ge=0, le=2**31 - 1)
+
+
+JobBody = Annotated[
+    SimulateJob | MeasureJob | OptimiseJob | ProjectJob | PoolJob | AdjustJob | SuperviseJob | StudyJob,
+    Field(discriminator="kind"),
+]
 
 JOB_EXAMPLE: dict[str, Any] = {
     "id": 7, "kind": "simulate", "state": "running", "progress": 40, "message": None, "files": [],

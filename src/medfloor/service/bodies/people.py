@@ -262,6 +262,7 @@ class MemberYear(Answer):
     total_fen: int = 0
     pay_total_fen: int = 0
     own_total_fen: int = 0
+    payments_fen: dict[str, int] = Field(default_factory=dict, description="By tier, what paid. 各层次支付")
 
 
 class HouseholdAnswer(Answer):

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from medfloor.service.bodies.fields import Answer, Body, DayOut
 
-ADDRESS_PATTERN = r"^(office|[a-z]{2}(/[a-z0-9][a-z0-9-]{0,31}){1,3})(@[0-9]{4}-[0-9]{2}-[0-9]{2})?$"
+ADDRESS_PATTERN = r"^(office|([a-z]{2}|synthetic)(/[a-z0-9][a-z0-9-]{0,31}){1,3})(@[0-9]{4}-[0-9]{2}-[0-9]{2})?$"
 """A policy of the library, such as cn/beijing@2024-01-01, or `office` for the one in use; never a file."""
 
 Address = Annotated[str, Field(pattern=ADDRESS_PATTERN, max_length=128)]
@@ -106,6 +106,7 @@ class FindingAnswer(Answer):
     severity: Literal["error", "warning", "notice"]
     path: str
     line: int
+    file: str = Field("", description="The file that the line is of; reform.yaml is the reform's. 行号所属文件")
     message: str
 
 
@@ -125,6 +126,7 @@ class CheckAnswer(Answer):
                             "severity": "notice",
                             "path": "tiers/assistance",
                             "line": 210,
+                            "file": "2026-01-01.yaml",
                             "message": "one fen more lowers the payment",
                         }
                     ],

@@ -19,6 +19,13 @@ _SAYS: dict[int, tuple[str, str]] = {
 }
 """Status -> a code as example, and what the status says."""
 
+_NO_JOBS = (
+    "jobs_off",
+    "Ask again where Retry-After says when; without it (jobs_off) the office has switched jobs off. "
+    "有 Retry-After 时稍后重试；否则为本服务未开启后台任务",
+)
+"""What 503 says of a route that asks for a job."""
+
 MEDIA_TYPE = "application/problem+json"
 
 _TEXT = {"type": "string"}
@@ -29,14 +36,19 @@ _FIELD = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int, asks_for_job: bool = False) -> dict[int | str, dict[str, Any]]:
     """Give the `responses` of a route: the statuses named, and those that every route has.
+
+    `asks_for_job` says that the route answers 503 for good where the office has switched jobs off.
 
     >>> sorted(problems(404))
     [400, 401, 403, 404, 413, 415, 422, 429, 503]
+    >>> problems(asks_for_job=True)[503]["content"]["application/problem+json"]["example"]["code"]
+    'jobs_off'
     """
+    says = {**_SAYS, 503: _NO_JOBS} if asks_for_job else _SAYS
     return {
-        status: {"description": _SAYS[status][1], "content": {MEDIA_TYPE: _media(status)}}
+        status: {"description": says[status][1], "content": {MEDIA_TYPE: _media(status, *says[status])}}
         for status in sorted({400, 401, 403, 413, 415, 422, 429, 503, *statuses})
     }
 
@@ -71,8 +83,7 @@ def _name(shared: dict[str, Any], status: int | str, told: dict[str, Any]) -> st
     return name
 
 
-def _media(status: int) -> dict[str, Any]:
-    code, says = _SAYS[status]
+def _media(status: int, code: str, says: str) -> dict[str, Any]:
     example = {
         "type": f"urn:medfloor:problem:{code}", "title": says, "status": status, "detail": says, "code": code,
         "instance": "urn:medfloor:request:7f3c",

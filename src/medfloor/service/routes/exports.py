@@ -29,11 +29,11 @@ MEDIA_TYPE = "application/zip"
 @router.post(
     "",
     summary="Take tables out without people",
-    description="脱敏导出：参保人、身份、单据三张表（zip）。编号按用途加密，出生只留年份，地点只到县，诊断三位，小于最小单元的组不予给出。",
+    description="脱敏导出：参保人、身份、单据、个案四张表（zip）。编号按用途加密，出生只留年份，地点只到县，诊断三位，小于最小单元的组不予给出。",
     response_class=Response,
     responses={
         200: {
-            "description": "people, spells and claims. 三张表",
+            "description": "people, spells, claims and cases. 四张表",
             "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
         },
         **problems(),
@@ -42,7 +42,7 @@ MEDIA_TYPE = "application/zip"
 async def take_out(
     body: ExportBody, acting: Annotated[Acting, Depends(need("export_deidentified"))], run: Run
 ) -> Response:
-    """Give people, spells and claims of one's place as they may be shown; `X-Rows` says how many rows and left out."""
+    """Give people, spells, claims and cases of one's place as they may be shown; `X-Rows` counts rows and left out."""
 
     def work() -> Response:
         with run.store.reading() as connection:
@@ -73,7 +73,12 @@ def _packed(export: Export, ending: str) -> bytes:
         tempfile.TemporaryDirectory(prefix="medfloor-export-") as folder,
         zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
-        for name, frame in (("people", export.people), ("spells", export.spells), ("claims", export.claims)):
+        for name, frame in (
+            ("people", export.people),
+            ("spells", export.spells),
+            ("claims", export.claims),
+            ("cases", export.cases),
+        ):
             path = Path(folder) / f"{name}.{ending}"
             write_table(frame, path)
             archive.write(path, path.name)

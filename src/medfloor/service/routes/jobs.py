@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -9,7 +10,8 @@ from fastapi import APIRouter, Depends, Path
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
-from medfloor.errors import NotFoundError, StoreError
+from medfloor.errors import AccessError, NotFoundError, StoreError
+from medfloor.periods import OFFICE_ZONE
 from medfloor.service import jobs
 from medfloor.service.access import Acting, need
 from medfloor.service.bodies.jobs import FileName, JobAnswer, JobBody, JobList
@@ -18,6 +20,7 @@ from medfloor.service.paging import Cursor, Limit, cursor_of, number_of
 from medfloor.service.running import Running, running
 from medfloor.store import audit
 from medfloor.store.office import office_of
+from medfloor.store.roles import require, sees
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs 后台任务"])
 
@@ -26,7 +29,7 @@ Runs = Annotated[Acting, Depends(need("run_jobs"))]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
-@router.post("", status_code=202, response_model=JobAnswer, responses=problems(409))
+@router.post("", status_code=202, response_model=JobAnswer, responses=problems(409, asks_for_job=True))
 async def ask_job(body: JobBody, acting: Runs, run: Run) -> JobAnswer:
     """Ask for a simulation or a measure; follow it at the address of the answer's id. 提交后台任务。"""
     if not run.settings.jobs:
@@ -34,6 +37,8 @@ async def ask_job(body: JobBody, acting: Runs, run: Run) -> JobAnswer:
 
     def work(connection: Any) -> sa.RowMapping:
         asked = body.model_dump(mode="json") | {"smallest_cell": office_of(connection).smallest_cell}
+        asked["made"] = acting.now.astimezone(OFFICE_ZONE).date().isoformat()
+        may_ask(connection, acting, body.kind, asked)
         number = jobs.ask(connection, body.kind, asked, actor=acting.actor, now=acting.now)
         _note(connection, acting, "ask_job", number)
         return jobs.find(connection, number)
@@ -69,6 +74,7 @@ async def cancel_job(number: Number, acting: Runs, run: Run) -> JobAnswer:
     """End a job that waits or runs. 取消任务。"""
 
     def work(connection: Any) -> None:
+        _may_touch(connection, acting, number)
         jobs.cancel(connection, number, now=acting.now)
         _note(connection, acting, "cancel_job", number)
 
@@ -81,6 +87,7 @@ async def retry_job(number: Number, acting: Runs, run: Run) -> JobAnswer:
     """Put a failed or cancelled job into the queue again. 重试任务。"""
 
     def work(connection: Any) -> None:
+        _may_touch(connection, acting, number)
         jobs.retry(connection, number, now=acting.now)
         _note(connection, acting, "retry_job", number)
 
@@ -102,6 +109,28 @@ async def fetch_file(number: Number, name: Annotated[FileName, Path()], acting: 
 def _find(run: Running, number: int) -> sa.RowMapping:
     with run.store.reading() as connection:
         return jobs.find(connection, number)
+
+
+def may_ask(connection: Any, acting: Acting, kind: str, asked: dict[str, Any]) -> None:
+    """Let claims of the whole office be looked over by those only who see the whole office; leads name people.
+
+    Raises AccessError (`forbidden`).
+    """
+    if kind == "supervise":
+        require(acting.actor, "read_settlements")
+        require(acting.actor, "read_person")
+    if (kind == "supervise" or asked.get("office_year") is not None) and not sees(
+        acting.actor, office_of(connection).place
+    ):
+        raise AccessError("forbidden", "claims of the whole office are for who sees the whole of it")
+
+
+def _may_touch(connection: Any, acting: Acting, number: int) -> None:
+    """Let a screening and supervision be ended and asked again by those only who may ask for one."""
+    row = jobs.find(connection, number)
+    if row["kind"] == "screen":
+        require(acting.actor, "screen")
+    may_ask(connection, acting, row["kind"], json.loads(row["parameters"]))
 
 
 def _note(connection: Any, acting: Acting, action: str, number: int) -> None:

@@ -74,7 +74,7 @@ def check_policy(body: CheckBody, acting: Reader, run: Run) -> CheckAnswer:
             if body.text is not None:
                 address = str(write_policy(Path(folder) / "policy.yaml", body.text))
             else:
-                address = _known(body.address or "", run)
+                address = known(body.address or "", run)
             findings = check(address, reforms)
         except (RecursionError, ValueError, ArithmeticError, TypeError, KeyError):
             raise PolicyError("policy_syntax", "the text cannot be read as a policy; see docs/policies.md") from None
@@ -91,6 +91,7 @@ def check_policy(body: CheckBody, acting: Reader, run: Run) -> CheckAnswer:
                     severity=one.severity,
                     path=one.path,
                     line=one.line,
+                    file=one.file.name,
                     message=_without(one.message(acting.language), folder),
                 )
                 for one in findings
@@ -103,7 +104,7 @@ def diff(before: Named, after: Named, acting: Reader, run: Run, lang: Language |
     """Say what changed from one policy to another; an address without a date means its last version."""
     from medfloor.policy.diff import diff_policies
 
-    old, new = (_loaded(one, run).versions[-1] for one in (before, after))
+    old, new = (loaded(one, run).versions[-1] for one in (before, after))
     changes = diff_policies(old, new, lang or acting.language)
     return DiffAnswer(
         before=before,
@@ -126,7 +127,7 @@ def show_policy(address: Address, acting: Reader, run: Run, lang: Language | Non
 
     language = lang or acting.language
     versions = []
-    for version in _loaded(address, run).versions:
+    for version in loaded(address, run).versions:
         name: Any = version.name
         versions.append(
             VersionAnswer(
@@ -141,17 +142,18 @@ def show_policy(address: Address, acting: Reader, run: Run, lang: Language | Non
     return PolicyAnswer(address=address, versions=versions)
 
 
-def _loaded(address: str, run: Running) -> PolicySet:
+def loaded(address: str, run: Running) -> PolicySet:
+    """Load a policy of the library, or the office's own. Raises NotFoundError: no_policy_chosen, policy_not_found."""
     if address == "office":
         if run.books is None:
             raise NotFoundError(
                 "no_policy_chosen", "the office has chosen no policy; run medfloor admin init --policy ADDRESS"
             )
         return run.books.law.policies
-    return load_policy(_known(address, run))
+    return load_policy(known(address, run))
 
 
-def _known(address: str, run: Running) -> str:
+def known(address: str, run: Running) -> str:
     """Give an address of the library; nothing else can be named. Raises NotFoundError (`policy_not_found`)."""
     place, at, day = address.partition("@")
     if place == "office" and run.books is not None:

@@ -48,8 +48,8 @@ async def sign_in(body: SignInBody, request: Request, run: Run) -> Response:
     if not run.logins.allows(asker_of(request)):
         raise UsageError("too_many_logins", "too many tries from this address; wait a minute")
     now = run.clock()
-    user = await _authenticated(run, body.login, body.password, now)
-    return await _entered(request, run, user)
+    user = await authenticated(run, body.login, body.password, now)
+    return await entered(request, run, user)
 
 
 @router.get("", response_model=SessionAnswer, responses=problems())
@@ -82,7 +82,7 @@ async def change_password(body: PasswordBody, request: Request, acting: Me, run:
     if not run.logins.allows(asker_of(request)):
         raise UsageError("too_many_logins", "too many tries from this address; wait a minute")
     login = acting.actor.login
-    await _authenticated(run, login, body.old, acting.now)
+    await authenticated(run, login, body.old, acting.now)
     await run_in_threadpool(
         run.store.attempt,
         lambda connection: users.set_password(connection, login, body.new, actor=acting.actor, now=acting.now),
@@ -173,17 +173,18 @@ async def back_from_provider(request: Request, run: Run, state: str = "", code: 
     user = await run_in_threadpool(run.store.attempt, work)
     if user is None:
         raise AccessError("oidc_unknown", "no account here is linked with your log-in; ask the administrator")
-    response = await _entered(request, run, user, to="/")
+    response = await entered(request, run, user, to="/")
     response.delete_cookie(STATE_COOKIE, path="/api/v1/session/oidc", secure=run.settings.https, httponly=True)
     return response
 
 
-async def _authenticated(run: Running, login: str, password: str, now: datetime) -> users.User:
+async def authenticated(run: Running, login: str, password: str, now: datetime) -> users.User:
+    """Give the user whose password it is. Raises AccessError (`login_failed`, `locked`)."""
     work = functools.partial(users.authenticate, run.store, login, password, now=now)
     return await to_thread.run_sync(work, limiter=run.hashing)
 
 
-async def _entered(request: Request, run: Running, user: users.User, *, to: str | None = None) -> Response:
+async def entered(request: Request, run: Running, user: users.User, *, to: str | None = None) -> Response:
     """Open a browser's session, end the one that the browser showed before, and set the cookie."""
     now = run.clock()
     name = cookie_name(run.settings.https)

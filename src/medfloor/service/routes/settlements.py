@@ -27,12 +27,13 @@ from medfloor.service.bodies.settlements import (
     SettlementBody,
 )
 from medfloor.service.running import Running, running
+from medfloor.service.straight import SETTLER, Straight
 from medfloor.store import ledger
 
 router = APIRouter(prefix="/api/v1/settlements", tags=["settlements 结算"])
 
 Run = Annotated[Running, Depends(running)]
-Settler = Annotated[Acting, Depends(need("settle"))]
+Settler = Annotated[Acting, Depends(SETTLER)]
 Reader = Annotated[Acting, Depends(need("read_settlements"))]
 ClaimId = Annotated[str, Path(pattern=ID_PATTERN, max_length=64, description="The claim. 就诊ID")]
 Key = Annotated[
@@ -57,17 +58,22 @@ async def preview(body: ClaimBody, acting: Settler, run: Run) -> Preview:
     return await settling.preview(run, acting, body)
 
 
-@router.post(
-    "",
-    responses=problems(404, 409),
-    response_model=Settlement,
-    summary="Settle a claim",
-    description="结算：一次计算各层次支付并记账。请求键相同则返回原结果；写入成功后才应答。",
-)
 async def settle(body: SettlementBody, acting: Settler, run: Run, idempotency_key: Key = None) -> Response:
     """Settle a claim through every tier, in one transaction; the answer comes after the commit."""
     settled = await settling.settle(run, acting, body, idempotency_key or body.request_key)
     return Response(settled.model_dump_json(), media_type="application/json")
+
+
+router.add_api_route(
+    "",
+    settle,
+    methods=["POST"],
+    responses=problems(404, 409),
+    response_model=Settlement,
+    summary="Settle a claim",
+    description="结算：一次计算各层次支付并记账。请求键相同则返回原结果；写入成功后才应答。",
+    route_class_override=Straight,  # it does the same, and comes here where anything is unusual
+)
 
 
 @router.post(

@@ -1,0 +1,203 @@
+"""Write a letter to a family about settled claims in plain language: who paid what by which article, what is left.
+
+It is read by people who never met a code or a table of the law: large type, short sentences, amounts to the fen. The
+diagnosis is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from medfloor.money import group_yuan
+from medfloor.reports.printing import Block, Grid, Part, Points, Printout
+from medfloor.reports.workbook import Cell, Figure
+from medfloor.settlement.explanation import Cited, Explanation, Text, TierExplained, percent_text
+from medfloor.words import join, say
+
+HOTLINE = "12393"
+"""The national telephone of medical security."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Be who writes and who is written to; what is not known is left out or said in general."""
+
+    name: str = ""
+    office: str = ""
+    address: str = ""
+    telephone: str = ""
+
+
+def family_letter(told: Sequence[Explanation], sender: Sender, *, made: date, lang: str = "en") -> Printout:
+    """Write the letter in a language; `made` is the day that stands on it. One claim or several of a household.
+
+    >>> refused = Explanation("c1", "p1", "refused")
+    >>> family_letter([refused], Sender(), made=date(2026, 3, 1)).parts[0].title
+    'What to do now'
+    """
+    words = _Words(told, sender, lang)
+    closing = [*([sender.office] if sender.office else []), _day(made, lang)]
+    return Printout(
+        words.say("title"), lang, made, list(words.parts()), kind="letter", greeting=words.greeting(),
+        opening=list(words.opening()), marks=list(words.marks()), closing=closing,
+    )  # fmt: skip
+
+
+class _Words:
+    """Say one letter in one language."""
+
+    def __init__(self, told: Sequence[Explanation], sender: Sender, lang: str) -> None:
+        self.settled = [one for one in told if one.refusal is None and one.state != "refused"]
+        self.refused = [one for one in told if one not in self.settled]
+        self.sender, self.lang = sender, lang
+
+    def say(self, key: str, **values: object) -> str:
+        return say(f"family_letter.{key}", self.lang, **values)
+
+    def text(self, text: Text | None) -> str:
+        return "" if text is None else text.in_(self.lang)
+
+    def greeting(self) -> str:
+        return self.say("greeting_name", name=self.sender.name) if self.sender.name else self.say("greeting")
+
+    def marks(self) -> Iterator[str]:
+        for one in self.settled:
+            if one.taken_back is not None:
+                yield self.say("taken_back", claim=one.claim_id)
+
+    def opening(self) -> Iterator[str]:
+        for one in self.refused:
+            meaning = self.text(one.refusal.meaning) if one.refusal else ""
+            yield self.say("refused", claim=one.claim_id, meaning=meaning)
+        for one in self.settled:
+            yield self.about(one)
+        if len(self.settled) > 1:
+            amounts = [sum(getattr(one, name) for one in self.settled) for name in ("pay_total_fen", "own_total_fen")]
+            total = sum(one.charges.total_fen for one in self.settled if one.charges is not None)
+            yield self.say("together", number=len(self.settled), total=group_yuan(total), paid=group_yuan(amounts[0]),
+                           own=group_yuan(amounts[1]))  # fmt: skip
+
+    def about(self, one: Explanation) -> str:
+        care, charges = one.care, one.charges
+        assert care is not None and charges is not None, "only a refused row has neither"
+        same = care.start_date == care.end_date
+        days = self.say("on_day", day=_day(care.start_date, self.lang)) if same else self.say(
+            "days", first=_day(care.start_date, self.lang), last=_day(care.end_date, self.lang))  # fmt: skip
+        return self.say(
+            "about", days=days, care=say(f"family_letter.care_{care.care_type}", self.lang),
+            level=say(f"facility_level.{care.facility_level}", self.lang), total=group_yuan(charges.total_fen),
+            paid=group_yuan(one.pay_total_fen), own=group_yuan(one.own_total_fen),
+        )  # fmt: skip
+
+    def parts(self) -> Iterator[Part]:
+        several = len(self.settled) > 1
+        for number, one in enumerate(self.settled, 1):
+            title = self.say("who_paid_of", number=number) if several else self.say("who_paid")
+            yield Part(title, [self.payers(one), self.say("article_note")])
+            yield Part(self.say("how_of", number=number) if several else self.say("how"), [Points(list(self.how(one)))])
+            yield Part(self.say("left_of", number=number) if several else self.say("left"),
+                       [Points(list(self.left(one)))])  # fmt: skip
+        if self.settled:
+            yield Part(self.say("help"), list(self.help()))
+        yield Part(self.say("ask" if self.settled else "do_now"), [Points(list(self.ask()))])
+
+    def payers(self, one: Explanation) -> Grid:
+        tiers = {tier.tier: tier for tier in one.tiers}
+        rows: list[list[Cell]] = []
+        for share in one.shares:
+            if share.pay_fen:
+                rows.append([self.text(share.name), self.rests_on(tiers.get(share.tier)), _yuan(share.pay_fen)])
+        rows.append([self.say("paid_together"), "", _yuan(one.pay_total_fen)])
+        rows.append([self.say("yours"), "", _yuan(one.own_total_fen)])
+        charges = one.charges
+        rows.append([self.say("whole"), "", _yuan(charges.total_fen if charges is not None else 0)])
+        heads = [self.say(f"head_{name}") for name in ("payer", "article", "amount")]
+        policy = self.text(one.policy.name) if one.policy is not None else ""
+        return Grid(self.say("table"), heads, rows, 2, source=self.say("policy", policy=policy))
+
+    def rests_on(self, tier: TierExplained | None) -> str:
+        """Name the documents and articles behind a payment, each once."""
+        if tier is None or tier.working is None:
+            return ""
+        work = tier.working
+        cited: list[Cited] = [*work.cited]
+        for bracket in work.brackets:
+            cited += bracket.cited if bracket.stretch_fen else ()
+        told = dict.fromkeys(self.cited(one) for one in cited if one.document is not None)
+        return join(list(told), self.lang)
+
+    def cited(self, one: Cited) -> str:
+        document = self.text(one.document)
+        return self.say("article", document=document, article=one.article) if one.article else document
+
+    def how(self, one: Explanation) -> Iterator[str]:
+        for tier in one.tiers:
+            work = tier.working
+            name = self.text(tier.name)
+            name = name[:1].upper() + name[1:]
+            if work is None or tier.closed_by is not None or (work.pays == "nothing" and not work.pay_fen):
+                continue
+            if not work.base_fen:
+                yield self.say("nothing_left", tier=name)
+                continue
+            said = [self.say("looked_at", tier=name, amount=group_yuan(work.base_fen))]
+            if work.deductible is not None and work.deductible.borne_fen:
+                said.append(self.say("deductible", amount=group_yuan(work.deductible.borne_fen)))
+            rates = list(dict.fromkeys(percent_text(b.rate_bp) for b in work.brackets if b.stretch_fen))
+            if rates:
+                rates = [f"{rate} %" for rate in rates]
+                said.append(self.say("rate", rates=join(rates, self.lang)))
+            if work.capped:
+                said.append(self.say("capped"))
+            said.append(self.say("pays", amount=group_yuan(work.pay_fen)) if work.pay_fen else self.say("pays_nothing"))
+            yield self.say("between").join(said) + self.say("stop")
+
+    def left(self, one: Explanation) -> Iterator[str]:
+        if not one.own_total_fen:
+            yield self.say("nothing_to_pay")
+            return
+        yield self.say("own_total", amount=group_yuan(one.own_total_fen))
+        if one.own_in_scope_fen:
+            yield self.say("own_in_scope", amount=group_yuan(one.own_in_scope_fen))
+        if one.own_outside_fen:
+            yield self.say("own_outside", amount=group_yuan(one.own_outside_fen))
+
+    def help(self) -> Iterator[Block]:
+        held = [self.text(status.name) for one in self.settled for status in one.statuses if status.counts]
+        held = list(dict.fromkeys(held))
+        yield self.say("held", groups=join(held, self.lang)) if held else self.say("none_held")
+        asked = dict.fromkeys(
+            self.text(group.name)
+            for one in self.settled
+            for tier in one.tiers
+            for group in tier.prefers
+            if not group.held
+        )
+        wanted = [name for name in asked if name not in held]
+        if wanted and not held:
+            yield self.say("may_ask", groups=join(wanted, self.lang))
+        yield self.say("ill_poor")
+        yield self.say("never_refused")
+
+    def ask(self) -> Iterator[str]:
+        sender = self.sender
+        if self.refused:
+            yield self.say("bring")
+        yield self.say("ask_office", office=sender.office) if sender.office else self.say("ask_any")
+        if sender.address:
+            yield self.say("at", address=sender.address)
+        if sender.telephone:
+            yield self.say("telephone", number=sender.telephone)
+        yield self.say("hotline", number=HOTLINE)
+        if self.settled:
+            yield self.say("review")
+
+
+def _yuan(fen: int) -> Figure:
+    return Figure(fen / 100, "amount")
+
+
+def _day(day: date, lang: str) -> str:
+    return say("family_letter.day", lang, year=day.year, month=day.month, day=day.day)

@@ -1,0 +1,81 @@
+"""Load the stores that tests share, an office on loopback and a browser to look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stores
+from office import OfficeAtWork, running_office
+from playwright.sync_api import Browser, sync_playwright
+from visits import CHROMIUM, FLAGS, Visit, must_have_browser, on_loopback, visiting
+
+from medfloor.service.settings import Settings
+from medfloor.store.engine import Store
+from medfloor.store.keys import Keyring
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    stores.load_into(config)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Give Debian's Chromium; without it these tests are skipped, but where CI runs they fail."""
+    if not CHROMIUM:
+        assert not must_have_browser(), "Chromium is missing; .ci/run installs it"
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_office(keyring: Keyring, tmp_path: Path) -> Iterator[Callable[..., OfficeAtWork]]:
+    """Give a function that starts the service over a store, with settings; all are stopped at the end."""
+    with ExitStack() as stack:
+
+        def start(store: Store, *, policy: str | None = "cn/beijing", **given: object) -> OfficeAtWork:
+            settings = Settings.model_validate(
+                {
+                    "jobs": False,
+                    "jobs_folder": tmp_path / "jobs",
+                    "strangers_a_second": 1000,
+                    "requests_a_second": 1000,
+                    **given,
+                }
+            )
+            office = running_office(store, keyring, settings, policy=policy)
+            stack.callback(office.stop)
+            return office
+
+        yield start
+
+
+@pytest.fixture
+def office(sqlite_store: Store, open_office: Callable[..., OfficeAtWork]) -> OfficeAtWork:
+    """Give an office at work over SQLite."""
+    return open_office(sqlite_store)
+
+
+@pytest.fixture
+def address(office: OfficeAtWork) -> Iterator[str]:
+    """Give the address at which the office is served."""
+    with on_loopback(office) as found:
+        yield found
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Callable[..., Visit]]:
+    """Give a function that opens a browser for one visitor: `visit(lang="en", size=NARROW, dark=True)`."""
+    with ExitStack() as stack:
+
+        def begin(**given: Any) -> Visit:
+            opened: AbstractContextManager[Visit] = visiting(browser, address, **given)
+            return stack.enter_context(opened)
+
+        yield begin
