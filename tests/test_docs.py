@@ -24,7 +24,7 @@ from medfloor import tables
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FENCE = re.compile(
-    r"^(?P<skip><!-- not run: .+ -->\n+)?```(?P<kind>console|python)\b[^\n]*\n(?P<text>.*?)^```$",
+    r"^(?P<skip><!-- not run: [^\n]+ -->\n+)?```(?P<kind>console|python)\b[^\n]*\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 Shell = Callable[[str, Path], subprocess.CompletedProcess[str]]

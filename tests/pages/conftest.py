@@ -22,7 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     stores.load_into(config)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright runs, no other test of this process may start a loop of its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Give Debian's Chromium; without it these tests are skipped, but where CI runs they fail."""
     if not CHROMIUM:

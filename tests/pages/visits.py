@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import uvicorn
 from axe_playwright_python.base import AXE_FILE_PATH
 from office import PASSWORD, OfficeAtWork
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), "")
 FLAGS = [
@@ -24,6 +25,34 @@ FLAGS = [
 ]  # fmt: skip
 NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 SERIOUS = ("serious", "critical")
+
+
+_COMING: dict[Page, set[Request]] = {}
+"""What each open page has asked for and not yet got."""
+
+
+def settled(page: Page, *, seconds: float = 10.0) -> None:
+    """Wait until nothing that a page asked for is still to come."""
+    ends = time.monotonic() + seconds
+    still = 0
+    while still < 3 and time.monotonic() < ends:
+        page.wait_for_timeout(15)
+        still = 0 if _COMING.get(page) else still + 1
+    page.wait_for_load_state()
+
+
+def _waiting(click: Callable[..., None]) -> Callable[..., None]:
+    # Playwright's click no longer waits for the page that it leads to; a person does.
+    @functools.wraps(click)
+    def clicked(self: Any, *args: Any, **given: Any) -> None:
+        click(self, *args, **given)
+        settled(self if isinstance(self, Page) else self.page)
+
+    return clicked
+
+
+Page.click = _waiting(Page.click)  # type: ignore[method-assign]
+Locator.click = _waiting(Locator.click)  # type: ignore[method-assign]
 
 
 def must_have_browser() -> bool:
@@ -113,6 +142,10 @@ def visiting(
             visit.complaints.append(f"{response.status} for {response.url}")
 
     context.route(lambda url: not url.startswith((address, "data:", "blob:")), foreign)
+    coming = _COMING[visit.page] = set()
+    visit.page.on("request", lambda asked: coming.add(asked))
+    visit.page.on("requestfinished", lambda asked: coming.discard(asked))
+    visit.page.on("requestfailed", lambda asked: coming.discard(asked))
     visit.page.on("response", answered)
     visit.page.on("pageerror", lambda error: visit.complaints.append(f"script: {error}"))
     visit.page.on("console", lambda said: _console(visit, said))
@@ -122,6 +155,7 @@ def visiting(
         assert not visit.complaints, visit.complaints
     finally:
         context.close()
+        del _COMING[visit.page]
 
 
 def _console(visit: Visit, said: Any) -> None:

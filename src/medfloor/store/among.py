@@ -47,6 +47,10 @@ class _Among(FunctionElement[bool]):
     type = sa.Boolean()
     inherit_cache = True
 
+    def self_group(self, against: Any = None) -> Any:
+        """Stand as it is: SQLite would else be asked whether the condition `= 1`, and look past its indexes."""
+        return self
+
 
 @compiles(_Among, "postgresql")
 def _any(element: _Among, compiler: Any, **words: Any) -> str:
