@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -32,6 +33,9 @@ ACTOR = Actor("system:watch", "assistance_officer", "")
 
 TOGETHER = 500
 """So many entries at most are screened together."""
+
+REST = 1.0
+"""How long it rests after some entries, in times of what they took: the database's part of the work has no priority."""
 
 _LOCK = 7_210_004
 """The number of PostgreSQL's advisory lock under which one of several workers screens."""
@@ -69,8 +73,9 @@ class Watcher:
         try:
             while not self._stopping.wait(self.settings.watch_seconds):
                 try:
-                    while self._look() and not self._stopping.is_set():
-                        pass
+                    began = time.monotonic()
+                    while self._look() and not self._stopping.wait(REST * (time.monotonic() - began)):
+                        began = time.monotonic()
                 except Exception as error:
                     # The store may be away for a while; the queue is still there when it is back.
                     from medfloor.service.logs import where
@@ -154,9 +159,8 @@ def work_off(store: Store, now: datetime) -> Worked | None:
 def serve_watch(told: Connection, address: str) -> None:
     """Be the process that screens: for each moment that comes through the pipe, work some entries off and say what."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Settlements come first; but not by much, for it holds the lock of the store at times, and they wait for that.
-    os.nice(3)
     store = open_store(address, connections=4)
+    _step_back(store)
     try:
         while True:
             told.send(_worked(store, told.recv()))
@@ -164,6 +168,18 @@ def serve_watch(told: Connection, address: str) -> None:
         pass  # the service ended
     finally:
         store.close()
+
+
+def _step_back(store: Store) -> None:
+    """Let settlements come first.
+
+    On PostgreSQL nothing waits for this process, so it takes only what nobody else wants of the processors. On SQLite
+    it holds the lock of the store at times and settlements wait for that, so it steps back a little and no more.
+    """
+    if store.is_postgresql and hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(3)
 
 
 def _worked(store: Store, now: str) -> dict[str, Any] | None:
