@@ -44,6 +44,9 @@ USUAL = 20
 
 _SIGNALS, _KINDS, _URGENCIES, _STATES = (get_args(one) for one in (Signal, Kind, Urgency, State))
 
+Capacity = Annotated[str, Query(max_length=8)]
+Absent = Annotated[bool, Query()]
+
 
 @router.get("/watch")
 def overview(request: Request, acting: Counter, run: Run) -> Response:
@@ -98,8 +101,8 @@ def visits(
     request: Request,
     acting: Reader,
     run: Run,
-    capacity: Annotated[str, Query(max_length=8)] = "",
-    absent: Annotated[bool, Query()] = False,
+    capacity: Capacity = "",
+    absent: Absent = False,
 ) -> Response:
     """Plan the next seven days for the visits that there are, with first come, first served beside it."""
     return _visits(request, acting, run, "watch/visits.html", capacity, absent)
@@ -110,8 +113,8 @@ def sheet(
     request: Request,
     acting: Reader,
     run: Run,
-    capacity: Annotated[str, Query(max_length=8)] = "",
-    absent: Annotated[bool, Query()] = False,
+    capacity: Capacity = "",
+    absent: Absent = False,
 ) -> Response:
     """Give the sheet that goes along on the visits, to print: whom, where, why, and room for what was found."""
     return _visits(request, acting, run, "watch/sheet.html", capacity, absent)
