@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import html
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -128,5 +132,47 @@ def test_a_study_is_printed(county: Path, tmp_path: Path) -> None:
     asked = ["report", "study", "county-ledger", "--data", county, "--date", "2026-03-01", "--lang", "zh"]
     assert run(*asked, *(part for one in files for part in ("--out", one))) in (0, 1)
     assert "003" in words_of(files[0].read_bytes())
-    assert "<h2>1 " in files[1].read_text("utf-8")
+    shown = files[1].read_text("utf-8")
+    assert "<h2>1 " in shown
+    assert ">sex<" not in shown
     assert run(*asked, "--set", "nothing", "--out", files[0]) == 2
+    # No row of any form counts fewer than five cases or people; the note says so.
+    assert "不足 5 人（例）的行不公布" in shown
+    for head, body in re.findall(r"<thead><tr>(.*?)</tr></thead><tbody>(.*?)</tbody>", shown):
+        heads = re.findall(r"<th[^>]*>(.*?)</th>", head)
+        for row in re.findall(r"<tr>(.*?)</tr>", body):
+            cells = dict(zip(heads, re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row), strict=True))
+            counts = [cells[one] for one in ("病例", "人数", "参保人数") if one in cells]
+            assert all(one in ("-", "0") or int(one.replace(",", "")) >= 5 for one in counts), row
+
+
+def test_the_same_inputs_give_the_same_bytes_in_another_process_and_folder(county: Path, tmp_path: Path) -> None:
+    """All three forms; in another place, under another seed of hashing, in another time zone."""
+    made = []
+    for number, zone in enumerate(("Asia/Shanghai", "America/New_York")):
+        folder = tmp_path / f"run{number}"
+        shutil.copytree(county, folder / "county")
+        outs = [f"report{one}" for one in (".pdf", ".html", ".xlsx")]
+        asked = [
+            "report",
+            "county",
+            "county",
+            "--name",
+            "示范县",
+            "--no-cliffs",
+            "--lang",
+            "zh",
+            "--date",
+            "2026-03-01",
+        ]
+        environment = {**os.environ, "TZ": zone, "PYTHONHASHSEED": str(number + 1)}
+        command = [
+            sys.executable,
+            "-m",
+            "medfloor.cli.main",
+            *asked,
+            *(part for one in outs for part in ("--out", one)),
+        ]
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        made.append([(folder / one).read_bytes() for one in outs])
+    assert made[0] == made[1]

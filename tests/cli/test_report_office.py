@@ -40,6 +40,8 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     store.close()
     rows = [f"c{one},p{one},inpatient,2024-03-0{one + 1},2024-03-1{one},3,50000,40000,10000," for one in range(8)]
     (tmp_path / "claims.csv").write_text(HEADS + "\n".join(rows) + "\n", encoding="utf-8")
+    people = "\n".join(f"p{one},h{one // 2},1960-05-02,female,resident" for one in range(8))
+    (tmp_path / "people.csv").write_text(f"person_id,household_id,birth_date,sex,scheme\n{people}\n", "utf-8")
     done = CliRunner().invoke(program, ["ledger", "settle", "claims.csv"])
     assert done.exit_code == 0, done.output
     return tmp_path
@@ -71,3 +73,48 @@ def test_the_offices_smallest_cell_hides_rows(office: Path) -> None:
     code, said = report("--year", "2023", "--out", "b.html")
     assert code == 2
     assert "no_claims" in said
+
+
+def letter(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(program, ["report", "household", "--office", "--date", "2024-12-01", *words])
+    return done.exit_code, done.output
+
+
+def test_a_letter_is_written_from_the_store(office: Path) -> None:
+    with sqlite3.connect(office / "medfloor.db") as connection:
+        connection.execute("insert into setting values ('name', '示范县医疗保障局', 'x', '2024-06-03')")
+    code, said = letter("--household", "h1", "--lang", "zh", "--out", "a.html", "--out", "a.pdf")
+    assert code == 0, said
+    shown = (office / "a.html").read_text("utf-8")
+    # Both members' bills, and nobody else's; the office signs.
+    assert "以上 2 笔费用一共 100,000.00 元" in shown
+    assert "示范县医疗保障局" in shown
+    with sqlite3.connect(office / "medfloor.db") as connection:
+        seen = [row[0] for row in connection.execute("select person_id from audit where action = 'print_letter'")]
+    assert sorted(seen) == ["p2", "p3"]
+    # One bill, of files and of the store, makes the same letter.
+    assert letter("c5", "--lang", "zh", "--sender", "x", "--out", "b.html")[0] == 0
+    one = CliRunner().invoke(program, [
+        "report", "household", "c5", "--claims", "claims.csv", "--people", "people.csv", "--policy", "cn/beijing",
+        "--date", "2024-12-01", "--lang", "zh", "--sender", "x", "--out", "c.html",
+    ])  # fmt: skip
+    assert one.exit_code == 0, one.output
+    assert (office / "b.html").read_bytes() == (office / "c.html").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--household", "nowhere"], "no_such_household"),
+        (["--person", "p1", "--year", "2019"], "no_claims"),
+        (["--person", "p1", "--household", "h0"], "no_bills"),
+        ([], "no_bills"),
+        (["c1", "--claims", "claims.csv"], "no_bills"),
+        (["c99"], "no_such_claim"),
+    ],
+)
+def test_bills_that_are_not_there_are_said(office: Path, words: list[str], code: str) -> None:
+    done, said = letter(*words, "--out", "a.html")
+    assert done == 2
+    assert f"error [{code}]" in said
+    assert not (office / "a.html").exists()

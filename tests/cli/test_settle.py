@@ -19,8 +19,9 @@ import pytest
 from click.testing import CliRunner, Result
 from polars.testing import assert_frame_equal
 
+from medfloor.cli import settle as settle_command
 from medfloor.cli.main import program
-from medfloor.cli.settle import memory_of
+from medfloor.cli.settle import Progress, memory_of
 from medfloor.errors import UsageError
 from medfloor.intake import read_table
 from medfloor.tables import SETTLEMENT_KEYS, SETTLEMENT_SUMS
@@ -729,3 +730,39 @@ def test_csv_output_is_read_back_by_other_programs(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8"))))
     assert rows[0]["note"] == 'say "yes", twice'
     assert rows[0]["total"] == "1500.00"
+
+
+def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for lang, lines in (
+        (
+            "en",
+            ["going on: 1 of 4 parts are done already", "cut 5,000,000 of 9,000,000 claims", "settled 2 of 4 parts"],
+        ),
+        ("zh", ["接着上次继续：4 份中已完成 1 份", "已分割 5,000,000 / 9,000,000 条费用记录", "已结算 2 / 4 份"]),
+    ):
+        told = (("kept", 1, 4), ("cut", 5_000_000, 9_000_000), ("settle", 2, 4), ("settle", 1, 1))
+        for seconds, expected in ((3600, lines[:1]), (0, lines)):
+            monkeypatch.setattr(settle_command, "SECONDS_A_LINE", seconds)
+            with Progress(False, lang) as shown:
+                for one in told:
+                    shown.show(*one)
+            assert capsys.readouterr().err.splitlines() == expected
+
+
+def test_progress_is_a_bar_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(True, "en") as shown:
+        for one in (("cut", 3, 3), ("kept", 1, 2), ("settle", 1, 2), ("settle", 2, 2)):
+            shown.show(*one)
+    told = capsys.readouterr().err
+    assert "cutting" in told
+    assert "going on: 1 of 2" in told
+    assert "settling" in told
+
+
+def test_a_folder_to_work_in_is_gone_at_the_end_and_refused_where_it_holds_other_things(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert settle(tmp_path, GOOD, PEOPLE, "--limit-memory", "1", "--work", work).exit_code == 0
+    assert not work.exists()
+    assert_refused(settle(tmp_path, GOOD, PEOPLE, "--work", tmp_path), "not_a_work_folder", "name an empty folder")

@@ -56,7 +56,7 @@ def test_the_office_is_screened_and_a_list_goes_out_and_comes_back(office: Path)
     assert "No household is waiting" in run("--office", "--pending", on=screen_command)
 
     told = run("send", "--department", "civil_affairs", "--out", "out")
-    assert "1 people of 1 households" in told and "was not read by this program" in told
+    assert "1 person of 1 household;" in told and "was not read by this program" in told
     assert "张三丰" not in told and NUMBER not in told
     file = Path("out/list_1.csv")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(Path("out").stat().st_mode) == 0o700
@@ -77,6 +77,9 @@ def test_the_office_is_screened_and_a_list_goes_out_and_comes_back(office: Path)
     assert "civil affairs" in run("list") and "民政" in run("list", "--lang", "zh")
     shown = run("show", "1", "--answers", code=1)
     assert manifest["sha256"] in shown and "the register does not know it" in shown and "张三丰" not in shown
+    # The list went out in English; told in Chinese, nothing of it is English but the office's own text of the ground.
+    told = run("show", "1", "--lang", "zh")
+    assert "民政" in told and "verification" not in told.lower() and "reference" not in told
     run("show", "1", "--again", "again")
     assert Path("again/list_1.csv").read_bytes() == file.read_bytes()
 
@@ -98,4 +101,7 @@ def test_misuse_names_the_next_step(office: Path) -> None:
         with pytest.raises(MedfloorError) as error:
             run(*asked)
         assert error.value.code == code
-    assert "No list was sent" in run("list")
+    with pytest.raises(MedfloorError) as error:
+        run("list", "--department", "police")
+    assert error.value.code == "unknown_department"
+    assert "No list was sent" in run("list", "--department", "health")

@@ -41,7 +41,7 @@ def prevention(asked: str) -> Result:
 def test_people_and_claims_are_enough_and_the_rest_is_said_to_be_unknown() -> None:
     done = prevention("--people people.csv --claims claims.csv")
     assert done.exit_code == 0, done.output
-    assert "who was served is not known" in done.stdout
+    assert "who was served cannot be told" in done.stdout
     assert "no run may claim more than 8.63 % (8,630 yuan a year)" in done.stdout
     assert "sign all of the key groups, nothing more" in done.stdout
 

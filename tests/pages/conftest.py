@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from office import OfficeAtWork, running_office
 from playwright.sync_api import Browser, sync_playwright
 from visits import CHROMIUM, FLAGS, Visit, must_have_browser, on_loopback, visiting
 
+from medfloor.service import demonstration
 from medfloor.service.settings import Settings
-from medfloor.store.engine import Store
-from medfloor.store.keys import Keyring
+from medfloor.store.engine import Store, open_store
+from medfloor.store.keys import Keyring, new_keys
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,6 +36,19 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> tuple[Path, Keyring]:
+    """Fill a made-up office once; tests work on copies of it."""
+    path = tmp_path_factory.mktemp("made-up") / "office.db"
+    shutil.copy(migrated_sqlite, path)
+    store, ring = open_store(path), new_keys()
+    told = demonstration.fill(store, ring, people=1_000, now=datetime(2030, 1, 1, tzinfo=UTC), tell=lambda _: None)
+    assert told.people == 1_000
+    assert min(told.claims, told.cases, told.arrears) > 0
+    store.close()
+    return path, ring
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "officer": (
         "/", "/watch", "/watch/alerts", "/watch/absent-care", "/watch/visits", "/watch/visits/sheet",
         "/watch/screenings",  "/watch/rules", "/watch/cases", "/watch/cases/{case}",
-        "/watch/cases/{case}/notice", "/watch/checks", "/watch/exchange", "/office/arrears/1",
+        "/watch/cases/{case}/notice", "/watch/checks", "/watch/exchange", "/watch/prevention", "/watch/risk", "/office/arrears/1",
     ),
     "head": (
         "/", "/office/statements", "/office/statements/H21/2026-05", "/office/reconciliation", "/office/proposals/1",
@@ -48,8 +48,53 @@ PAGES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Login -> pages; {person}, {household}, {claim} and {case} are found in the made-up office."""
 
+FURTHER: dict[str, tuple[str, ...]] = {
+    "": ("/login", "/language?to=en&next=/login", "{static}"),
+    "clerk": (
+        "/month?month=2026-02&kind=settlement", "/people/{person}/next?yuan=100000", "/claims/{claim}/explanation",
+        "/claims/{claim}/correction", "/settle?person={person}", "/settle/batch/template.csv", "/settle/batch/{batch}",
+        "/settle/batch/{batch}/rejects.xlsx", "/office/imports/1/rejects.xlsx", "/watch/cases", "/policies/cliffs?of=cn/beijing",
+        "/households/{household}/letter.pdf?year=2026", "/office/proposals/1/record",
+    ),
+    "town": ("/", "/month", "/month/overlaps", "/office/arrears", "/office/proposals", "/watch", "/watch/cases"),
+    "officer": (
+        "/watch/alerts?signal=catastrophic&place=990181103", "/watch/alerts?urgency=urgent", "/watch/cases?state=refused",
+        "/watch/screenings/{screening}", "/watch/exchange/{exchange}",
+        "/watch/exchange/{exchange}/manifest.json", "/watch/visits?capacity=200", "/watch/prevention",
+        "/watch/prevention/coverage.svg", "/watch/risk", "/watch/risk/calibration.svg", "/watch/risk/drift",
+    ),
+    "head": ("/month?month=2025-12", "/fund/{fund}/leads", "/office/statements?month=2026-05"),
+    "analyst": (
+        "/policies/show?of=synthetic/cn-2025", "/policies/compare?before=cn/beijing@2018-01-01&after=cn/beijing@2019-01-01",
+        "/policies/reforms/oop_cap", "/policies/reforms/oop_cap/file", "/policies/own", "/policies/own/{own}/file",
+        "/policies/own/{own}/check", "/laboratory/{laboratory}", "/fund/{project}",
+        "/measures/{measures}", "/measures/{measures}/files/figure-1-zh.svg", "/measures/{measures}/files/result-zh.xlsx",
+        "/laboratory/{laboratory}/files/figure-1-zh.svg", "/fund/{project}/files/figure-1-zh.svg",
+    ),
+    "auditor": ("/office/audit?by=officer", "/office/audit?action=read_person", "/watch/alerts", "/people/{person}"),
+}  # fmt: skip
+"""Login ("" is nobody) -> what a browser can ask for besides `PAGES`: files, parts, pages of nobody, other lists."""
+
+MISSING = frozenset({
+    "/office/proposals/1/record", "/watch/prevention/coverage.svg", "/watch/risk/calibration.svg", "/watch/risk/drift",
+})  # fmt: skip
+"""What the made-up office does not have: an adjustment that was signed, tables of contracts, a model of risk."""
+
+PARTS = ("/next?", "/explanation", "/policies/cliffs?")
+"""What scripts ask for, to put it into an open page; anybody else is led to the whole page."""
+
 DARK = frozenset({"/", "/people/{person}", "/watch/alerts", "/office/statements/H21/2026-05", "/settle"})
 PASSWORD = "made-up county 2026"
+
+
+def every_page() -> list[tuple[str, str]]:
+    """List who asks for what, by the names in `{}`: every address that a browser can ask for is among them."""
+    return [(login, path) for named in (FURTHER, PAGES) for login, listed in named.items() for path in listed]
+
+
+def headers_of(path: str) -> dict[str, str]:
+    """Give the headers with which a browser asks for a page, or a script for a part."""
+    return {"accept": "text/html", **({"hx-request": "true"} if any(part in path for part in PARTS) else {})}
 
 
 def main() -> int:

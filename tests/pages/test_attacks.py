@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from office import OfficeAtWork
 
 from medfloor.service.app import create_app
+from medfloor.service.pages import home, refusals
 from medfloor.service.settings import Settings
 from medfloor.store.engine import Store
 from medfloor.store.roles import ROLES
@@ -129,3 +130,54 @@ def test_a_session_that_ended_opens_nothing(sqlite_store: Store, open_office: Ca
     assert idle.get("/", headers=HTML).status_code == 200
     office.clock.forward(minutes=31)
     assert idle.get("/", headers=HTML).status_code == 303
+
+
+def test_a_bug_is_said_on_a_page_with_the_way_back_and_without_its_message(
+    office: OfficeAtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("张三 150981197001010015")
+
+    monkeypatch.setattr(home.glance, "month_of", broken)
+    clerk = office.as_role("county_clerk")
+    for lang, words in (("zh", "程序出现内部错误"), ("en", "met a mistake of its own")):
+        answer = clerk.get("/", headers={**HTML, "cookie": f"medfloor-language={lang}"})
+        assert (answer.status_code, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
+        assert words in answer.text
+        assert answer.headers["x-request-id"] in answer.text
+        assert 'href="/people"' in answer.text  # the menu of whoever asked is still there
+        assert "张三" not in answer.text
+        assert "no-store" in answer.headers["cache-control"]
+    assert clerk.get("/", headers={"accept": "application/json"}).json()["code"] == "bug_inside"
+    monkeypatch.setattr(refusals, "render", broken)
+    assert clerk.get("/", headers=HTML).json()["code"] == "bug_inside", "a page that cannot be made at all"
+
+
+def test_an_upload_beyond_the_limit_is_refused_on_a_page(
+    sqlite_store: Store, open_office: Callable[..., OfficeAtWork]
+) -> None:
+    clerk = open_office(sqlite_store, upload_bytes=2_000).as_role("county_clerk")
+    answer = clerk.post(
+        "/settle/batch", headers={**HTML, "cookie": "medfloor-language=zh"}, files={"file": ("a.csv", b"x" * 5_000)}
+    )
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "text/html; charset=utf-8")
+    assert "请把文件拆分后上传" in answer.text
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_refusal_says_in_the_reader_s_language_what_to_do(office: OfficeAtWork, lang: str) -> None:
+    clerk = office.as_role("county_clerk")
+    told = {
+        "/people/nobody": ("请核对编号", "check the id"),
+        "/month?month=abc": ("须写作 YYYY-MM，如 2026-05", "is written YYYY-MM"),
+        "/office/audit": ("“县级经办”角色无权查看操作留痕", "the role County clerk may not see who looked"),
+        "/nowhere": ("请检查网址", "look whether it was typed right"),
+    }
+    for path, (zh, en) in told.items():
+        # The browser asks for the other language: what was chosen on a page counts.
+        other = {**HTML, "accept-language": "en" if lang == "zh" else "zh", "cookie": f"medfloor-language={lang}"}
+        text = clerk.get(path, headers=other).text
+        assert (zh if lang == "zh" else en) in text, path
+        assert 'lang="en">' not in text.partition("<main")[2], path
+        assert "openapi" not in text
+        assert "pattern" not in text.partition("<main")[2].lower()

@@ -16,33 +16,25 @@ from office import OfficeAtWork, running_office
 from playwright.sync_api import Browser, Page
 from visits import NARROW, WIDE, Visit, on_loopback, visiting
 
+from medfloor.fund.supervision import supervise
+from medfloor.intake import write_table
 from medfloor.service import demonstration
-from medfloor.service.demonstration import PASSWORD, TODAY, at, fill
+from medfloor.service.demonstration import PASSWORD, TODAY, at
+from medfloor.service.funding import _told
 from medfloor.service.invented import PLACE, TOWNSHIPS
+from medfloor.service.results import FOLDER, LEADS
 from medfloor.service.settings import Settings
 from medfloor.store import glance, statements
 from medfloor.store.chain import verify
-from medfloor.store.engine import open_store
-from medfloor.store.keys import Keyring, new_keys
+from medfloor.store.engine import Store, open_store
+from medfloor.store.keys import Keyring
 from medfloor.store.office import decide_setting, made_up
+from medfloor.store.office_year import office_year
 from medfloor.store.roles import Actor
-from medfloor.store.schema import claim, entry, person_fact, posting, proposal
+from medfloor.store.schema import claim, entry, job, person_fact, posting, proposal
 
 ADMIN = Actor("admin", "administrator")
 MONTH = f"{TODAY:%Y-%m}"
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> tuple[Path, Keyring]:
-    """Fill a made-up office once; tests work on copies of it."""
-    path = tmp_path_factory.mktemp("made-up") / "office.db"
-    shutil.copy(migrated_sqlite, path)
-    store, ring = open_store(path), new_keys()
-    told = fill(store, ring, people=1_000, now=datetime(2030, 1, 1, tzinfo=UTC), tell=lambda _: None)
-    assert told.people == 1_000
-    assert min(told.claims, told.cases, told.arrears) > 0
-    store.close()
-    return path, ring
 
 
 @pytest.fixture
@@ -185,6 +177,47 @@ def test_a_township_sees_its_own_and_an_analyst_no_claim(made_up_office: OfficeA
     assert TOWNSHIPS[0] in town
     assert "/month" not in home("analyst", PLACE)
     assert "/office" in home("administrator", "")
+
+
+def test_leads_of_supervision_are_counted_from_the_newest_run_that_is_kept(made_up_office: OfficeAtWork) -> None:
+    def home(role: str, place: str = PLACE) -> str:
+        caller = made_up_office.as_role(role, place=place, login=f"{role}-{place}")
+        return caller.get("/", headers={"accept": "text/html", "cookie": "medfloor-language=en"}).text
+
+    # The made-up office has asked for a run; nothing has carried it out yet.
+    assert "have not been looked over" in home("fund_supervisor")
+    store = made_up_office.store
+    with store.reading() as connection:
+        tables = office_year(connection, TODAY.year)
+    found = supervise(tables.claims, people=tables.people)
+    assert found.leads.height
+    (number,) = _ended(store, "done")
+    folder = made_up_office.running.jobs.folder_of(number) / FOLDER
+    folder.mkdir(parents=True)
+    write_table(_told(found), folder / LEADS, money_columns=[])
+    link = f'href="/fund/{number}/leads">{found.leads.height:,}</a>'
+    for role in ("fund_supervisor", "county_clerk", "auditor"):
+        assert link in home(role), role
+    assert "/fund#supervise" in home("fund_supervisor")
+    assert "/fund#supervise" not in home("county_clerk")
+    for role, place in (("county_clerk", TOWNSHIPS[0]), ("analyst", PLACE), ("administrator", "")):
+        assert "/leads" not in home(role, place), role
+        assert "upervision leads" not in home(role, place), role
+    clerk = made_up_office.as_role("county_clerk", place=PLACE, login="reader")
+    page = clerk.get(f"/fund/{number}/leads", headers={"accept": "text/html"}).text
+    assert f"共 {found.leads.height} 条" in page
+    assert f'href="/fund/{number}"' not in page, "who may not open the run is not sent there"
+    shutil.rmtree(folder)
+    made_up_office.app.state.leads.clear()
+    assert "have not been looked over" in home("auditor")
+
+
+def _ended(store: Store, state: str) -> list[int]:
+    """End the jobs that wait."""
+    with store.writing() as connection:
+        rows = list(connection.execute(sa.select(job.c.id)).scalars())
+        connection.execute(job.update().values(state=state, finished_at=at(TODAY), progress=100))
+    return rows
 
 
 def test_the_sums_are_not_counted_again_until_the_ledger_grows(

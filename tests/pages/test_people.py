@@ -88,6 +88,10 @@ def test_an_officer_finds_a_person_and_sees_why(people: OfficeAtWork, visit: Cal
     fine(someone, lang=lang)
     # 2 of 3 claims that stand; what they bear over an income of 60,000 yuan.
     assert "%" in page.inner_text("section[aria-labelledby=year]")
+    with page.expect_download() as waiting:
+        page.click("a[href*='letter.pdf']")
+    assert waiting.value.path().read_bytes()[:5] == b"%PDF-"
+    assert waiting.value.suggested_filename == "letter-h1-2024.pdf"
     traces = people.as_role("auditor").get("/api/v1/audit?limit=50").json()["traces"]
     assert any(one["by"] == "officer1" and one["action"] == "reveal_identity" for one in traces), traces
 
@@ -241,7 +245,12 @@ def test_pages_of_people_outside_of_the_place_are_not_found(people: OfficeAtWork
     someone.expected = (403, 404)
     page = someone.sign_in("officer1", path="/people/far")
     assert "no_such_person" in page.content()
-    for path in ("/people/far/next?yuan=100", "/households/h9", "/claims/nothing"):
+    for path in (
+        "/people/far/next?yuan=100",
+        "/households/h9",
+        "/households/h9/letter.pdf?year=2024",
+        "/claims/nothing",
+    ):
         assert page.request.get(f"{someone.address}{path}", headers={"accept": "text/html"}).status == 404, path
     # An officer settles nothing.
     assert page.request.get(f"{someone.address}/settle", headers={"accept": "text/html"}).status == 403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,8 +18,9 @@ from visits import NARROW, WIDE, Visit
 
 from medfloor.errors import InputError
 from medfloor.measures import catastrophic
-from medfloor.reports.laid_out import measure_printout, sheets_of_record
-from medfloor.service import funding, jobs, measuring
+from medfloor.reports.laid_out import measure_printout, projection_printout, sheets_of_record
+from medfloor.reports.printing import Grid, Part, Printout
+from medfloor.service import funding, jobs, measuring, results
 from medfloor.service.results import LEADS, downloads_of, file_of, keep, shown_of
 from medfloor.service.work import WORK, Task
 from medfloor.store.engine import Store
@@ -153,16 +155,33 @@ def test_the_fund_and_measures_take_their_jobs(at_work: OfficeAtWork, visit: Cal
     page.fill("#project-years", "many")
     page.click("form:has(#project-years) button.main")
     assert page.get_attribute("#project-years", "aria-invalid") == "true"
-    for first, subject in (("#pool-share", "fund"), ("#adjust-start", "fund"), ("#measure-people", "measures"),
-                           ("#study-study", "measures")):  # fmt: skip
+    # What is named must be there, and something must change; what was typed stays.
+    someone.open("/fund")
+    page.fill("#contrast-against", "growth.nothing=4")
+    page.click("form:has(#contrast-against) button.main")
+    assert "growth.nothing" in page.inner_text("#contrast-against-error")
+    page.fill("#contrast-against", "")
+    page.click("form:has(#contrast-against) button.main")
+    page.wait_for_selector(".notice.bad")
+    fine(someone)
+    page.fill("#contrast-against", "growth.long_run=4")
+    page.click("form:has(#contrast-against) button.main")
+    assert re.search(r"/fund/\d+$", page.url), page.url
+    for first, subject in (("#backtest-paths", "fund"), ("#pool-share", "fund"), ("#adjust-start", "fund"),
+                           ("#measure-people", "measures"), ("#study-study", "measures")):  # fmt: skip
         someone.open(f"/{subject}")
         page.click(f"form:has({first}) button.main")
         assert re.search(rf"/{subject}/\d+$", page.url), page.url
     someone.open("/measures")
     fine(someone)
+    page.fill("#measure-columns", "med")
+    page.fill("#measure-by", "two words")
+    page.click("form:has(#measure-columns) button.main")
+    assert page.input_value("#measure-columns") == "med" and page.locator("#measure-by-error").count()
+    assert "^" not in page.inner_text("main"), "a pattern is for programs"
     with at_work.store.reading() as connection:
         kinds = [row["kind"] for row in jobs.newest(connection)]
-    assert kinds == ["study", "measure", "adjust", "pool"]
+    assert kinds == ["study", "measure", "adjust", "pool", "backtest", "contrast"]
 
 
 def test_leads_name_people_to_those_only_who_may_see_them(
@@ -188,11 +207,82 @@ def test_leads_name_people_to_those_only_who_may_see_them(
     page = boss.sign_in("super1", path=f"/fund/{number}")
     page.click(f"a[href='/fund/{number}/leads']")
     assert NASTY in page.inner_text("tbody") and "800.00" in page.inner_text("tbody")
+    assert "份" in page.inner_text("tbody"), "what was found has its unit"
     assert page.locator("a[href='/people/p1']").count() and page.locator("a[href='/claims/c3']").count()
     fine(boss)
     auditor = at_work.as_role("auditor")
     told = auditor.get("/api/v1/audit", params={"action": "read_leads"}).json()
     assert {one["person_id"] for one in told["traces"]} == {"p1", "p2"}
+
+
+def adjustment(office: OfficeAtWork, kept: Path) -> int:
+    """Put an adjustment of benefits into the store as one that is done, with its record."""
+    from medfloor.fund.adjustment import decide
+    from medfloor.fund.basis import national
+
+    number = done(office, "adjust", {"kind": "adjust", "start": {}, "given": {}}, kept)
+    record = json.dumps(decide(national()).record(), ensure_ascii=False)
+    (office.running.jobs.folder_of(number) / "decision.json").write_text(record, "utf-8")
+    return number
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_one_proposes_the_yearly_adjustment_and_another_signs_it(
+    at_work: OfficeAtWork, visit: Callable[..., Visit], found: Path, lang: str
+) -> None:
+    number = adjustment(at_work, found)
+    at_work.add_user("officer1", "assistance_officer")
+    one = visit(lang=lang, size=NARROW)
+    one.expected = (409,)
+    page = one.sign_in("officer1", path=f"/fund/{number}")
+    if lang == "en":
+        page.click("a[hreflang=en]")
+    fine(one)
+    page.fill("#reason", NASTY)
+    page.click("form[action$='/proposal'] button")
+    assert NASTY in page.inner_text("main") and not page.locator("button[value=approve]").count()
+    fine(one)
+    address = page.url.partition("?")[0].removeprefix(one.address)
+    boss = visit(lang=lang)
+    page = boss.sign_in("super1", path=address)
+    page.fill("#note", "seen")
+    page.click("button[value=refuse]" if lang == "en" else "button[value=approve]")
+    fine(boss)
+    with page.expect_download() as download:
+        page.click("a[href$='/record']")
+    signed = json.loads(download.value.path().read_text("utf-8"))
+    signature = signed["signature"]
+    assert (signature["by"], signature["accepted"], signature["note"]) == ("super1", lang == "zh", "seen")
+    # What was decided is not proposed again, by a form that was open meanwhile either.
+    page = one.open(f"/fund/{number}")
+    assert not page.locator("#reason").count()
+    token = page.locator("input[name=csrf_token]").first.get_attribute("value") or ""
+    again = one.context.request.post(
+        f"{one.address}/fund/{number}/proposal", form={"csrf_token": token, "reason": "again"}, max_redirects=0
+    )
+    assert again.status == 409
+
+
+def test_programs_propose_and_sign_by_the_same_rules(at_work: OfficeAtWork, found: Path) -> None:
+    number = adjustment(at_work, found)
+    first, second = at_work.as_role("fund_supervisor"), at_work.as_role("assistance_officer")
+    body = {"reason": "as the published table says"}
+    assert at_work.as_role("analyst").post(f"/api/v1/jobs/{number}/proposal", json=body).status_code == 403
+    assert at_work.as_role("county_clerk").post(f"/api/v1/jobs/{number}/proposal", json=body).status_code == 403
+    other = done(at_work, "measure", {"measure": "poverty"}, found)
+    assert first.post(f"/api/v1/jobs/{other}/proposal", json=body).json()["code"] == "no_record"
+    made = first.post(f"/api/v1/jobs/{number}/proposal", json=body).json()
+    assert second.post(f"/api/v1/jobs/{number}/proposal", json=body).json()["id"] == made["id"], "it is open already"
+    path = f"/api/v1/proposals/{made['id']}"
+    assert first.get(f"{path}/record").json()["code"] == "no_record", "nobody decided yet"
+    told = {"approve": True, "note": "agreed"}
+    assert first.post(f"{path}/decision", json=told).json()["code"] == "same_person"
+    assert second.post(f"{path}/decision", json=told).json()["code"] == "forbidden"
+    boss = at_work.as_role("fund_supervisor", login="super2")
+    assert boss.post(f"{path}/decision", json=told).json()["outcome"] == "done"
+    signed = first.get(f"{path}/record").json()
+    assert signed["signature"]["by"] == "super2" and signed["digest"] == made["payload"]["digest"]
+    assert first.post(f"/api/v1/jobs/{number}/proposal", json=body).json()["code"] == "adjustment_decided"
 
 
 def test_who_may_run_nothing_sees_nothing(at_work: OfficeAtWork, visit: Callable[..., Visit]) -> None:
@@ -248,6 +338,33 @@ def test_measures_are_worked_out_and_small_groups_refused(task: Callable[..., Ta
         assert len(measuring._results(asked | {"measure": measure}, frame, common)) == first
     with pytest.raises(InputError, match="smallest cell"):
         measuring.measured(task(**asked | {"by": ["size"]}, measure="poverty", smallest_cell=11))
+
+
+def test_a_change_is_held_against_what_is_and_named_in_each_language(
+    monkeypatch: pytest.MonkeyPatch, task: Callable[..., Task]
+) -> None:
+    told: dict[str, list[Any]] = {}
+    monkeypatch.setattr(funding, "_keep", lambda _, records: told.update(records))
+    monkeypatch.setattr(funding, "_tornadoes", lambda *_: [])
+    asked = {"population": None, "policy": None, "law": None, "year": None, "reforms": [], "given": {}, "seed": 1}
+    funding.contrasted(task(**asked, against={"growth.long_run": 9.0}, years=3, paths=100, lines=[3.0]))
+    outlook, held = told["zh"]
+    assert "长期" in outlook.scenario and "long" in told["en"][0].scenario
+    assert held.before.title("zh") == "现行政策" and held.after.title("zh") == outlook.scenario
+    changed = held.frame.filter((pl.col("item") == "months") & (pl.col("fund") == "basic") & (pl.col("year") == 2028))
+    assert changed["change"].item() < 0 and changed["before"].item() > 0
+    printed = projection_printout(told["zh"], made=date(2026, 6, 15), lang="zh")
+    kinds = [type(one).__name__ for one in printed.parts[0].blocks]
+    assert kinds == ["Plate", "Grid"] and outlook.scenario in printed.parts[0].blocks[1].title  # type: ignore[union-attr]
+
+
+def test_columns_of_words_and_of_numbers_are_told_apart(tmp_path: Path) -> None:
+    kept = Printout(
+        "t", "zh", date(2026, 1, 1), [Part("p", [Grid("g", ["项", "值", "来源"], [["甲", "1.2", "官方"]], 1)])]
+    )
+    results._write_page(tmp_path, kept)
+    block = json.loads((tmp_path / "page-zh.json").read_text("utf-8"))["parts"][0]["blocks"][0]
+    assert block["words"] == [True, False, True]
 
 
 def test_each_kind_of_job_has_its_work() -> None:

@@ -63,6 +63,12 @@ def _plain(found: re.Match[bytes]) -> bytes:
 def _content(body: bytes) -> bytes:
     found = _STREAM.search(body)
     assert found
+    # The bytes may end with what looks like a line end: their number counts.
+    length = re.search(rb"/Length (\d+)", body)
+    if length:
+        start = found.start(1)
+        content = body[start : start + int(length[1])]
+        return zlib.decompress(content) if b"FlateDecode" in body.split(b"stream", 1)[0] else content
     return zlib.decompress(found[1]) if b"FlateDecode" in body.split(b"stream", 1)[0] else found[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from dataclasses import replace
@@ -45,7 +46,8 @@ def test_pdf_html_and_workbook_hold_the_same_numbers(lang: str, kind: str) -> No
     told, shown = words_of(typeset(printout).pdf), page(printout)
     for text in ("1,234", "45.67 %", "<5", "定义在此", "来源在此", "注在此", "参保人数"):
         assert text.replace(" ", "") in told
-        assert text.replace("<", "&lt;") in shown
+        # Chinese printers set per cent right at its number.
+        assert (text.replace(" ", "") if lang == "zh" else text).replace("<", "&lt;") in shown
     book = zipfile.ZipFile(io.BytesIO(workbook(sheets(printout))))
     cells = book.read("xl/worksheets/sheet1.xml").decode()
     assert "<v>1234</v>" in cells
@@ -140,3 +142,22 @@ def test_figures_hold_chinese_and_their_numbers_stay_in_the_drawing() -> None:
     assert "三级机构" in bars.decode()
     assert "保障后" in dots.decode()
     assert typeset(Printout("t", "zh", DAY, [Part("x", [Plate("a", bars, "b"), Plate("c", dots, "d")])])).missing == ()
+
+
+def test_chinese_is_set_as_printers_do() -> None:
+    """Full-width brackets, per cent at its number, no unit left behind, heads that break between words."""
+    rows = [["三级机构 (县外)", "45.67 %", "0.5 (0.1)"]]
+    table = Grid("比例 (参考)", ["机构", "实际报销比例", "标准误"], rows * 2)
+    report = replace(made(), parts=[Part("x", ["下表 (见附件) 共 12 元。", table, "后文"])])
+    shown = page(report)
+    assert "三级机构（县外）" in shown and "45.67%" in shown and "0.5 (0.1)" in shown
+    document = json.loads(typesetting.inputs_of(report)["document"])
+    first, grid, last = document["sections"][0]["blocks"]
+    assert first["text"] == "下表（见附件）共 12\xa0元。"
+    assert (first["sticky"], last.get("sticky", False)) == (True, False)
+    assert grid["heads"][1] == ["实际报销比例"]
+    assert typesetting._head("实际报销比例", 6.0) == ["实际报销", "比例"]
+    assert typesetting._head("人均（元）", 5.0) == ["人均", "（元）"]
+    assert lacking_in("\xa0") == ()
+    told = words_of(typeset(report).pdf)
+    assert "三级机构（县外）" in told

@@ -68,6 +68,17 @@ def test_a_row_that_says_something_else_of_a_settled_claim_is_refused(office: Of
     assert batch(office, 2).reconciles
 
 
+def test_an_id_that_no_address_can_carry_is_refused_and_the_other_rows_are_settled(office: OfficeAtWork) -> None:
+    clerk = office.signed_in("clerk1")
+    send(clerk, rows("a", "<script>alert(1)</script>", "b/c"))
+    with office.store.reading() as connection:
+        assert batches.count_reasons(connection, 1) == [("bad_claim_id", 2)]
+    found = batch(office, 1)
+    assert (found.settled, found.refused, found.reconciles) == (1, 2, True)
+    shown = clerk.get("/settle/batch/1", headers=PAGE).text
+    assert "以字母或数字开头" in shown
+
+
 def test_work_that_broke_off_is_taken_up_by_sending_the_file_again(
     office: OfficeAtWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_a_month_is_drawn_agreed_and_cleared(office: OfficeAtWork) -> None:
     assert {
         one["state"] for one in boss.post(f"{base}/agreement", json={"note": "by letter"}).json()["statements"]
     } == {"agreed"}
+    assert boss.post(f"{base}/clearing", json={"on": "2034-07-12"}).json()["code"] == "day_ahead"
     cleared = boss.post(f"{base}/clearing", json={"on": "2024-07-12"})
     assert {one["state"] for one in cleared.json()["statements"]} == {"cleared"}
     clerk = office.as_role("county_clerk")

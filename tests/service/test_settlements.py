@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from county import claim, settle_in
 from office import OfficeAtWork
 
+from medfloor.service.bodies.fields import KEY_PATTERN, new_key
 from medfloor.store import audit
 
 URL = "/api/v1/settlements"
@@ -243,3 +245,7 @@ def test_a_policy_file_is_told_by_its_name_only(sqlite_store: Any, open_office: 
     assert clerk.get("/api/v1/policies/office").status_code == 200
     for text in (answer.text, year.text, listed.text, clerk.get("/fhir/ClaimResponse/c1").text):
         assert str(tmp_path) not in text
+
+
+def test_the_key_that_a_form_is_given_is_one_that_the_routes_take() -> None:
+    assert all(re.fullmatch(KEY_PATTERN, new_key()) for _ in range(300))

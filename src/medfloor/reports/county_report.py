@@ -14,7 +14,7 @@ from medfloor.measures.result import Result, name_of
 from medfloor.policy.model import GROUPS
 from medfloor.reports.captions import notes_of
 from medfloor.reports.plates import Bar, Spot, curve, spots, stacked
-from medfloor.reports.printing import Block, Grid, Part, Plate, Points, Printout, cell_text
+from medfloor.reports.printing import Block, Grid, Part, Plate, Points, Printout, cell_text, day_text
 from medfloor.reports.workbook import Cell, Figure
 from medfloor.settlement.cliffs import Cliff
 from medfloor.tables import CARE_TYPES, FACILITY_LEVELS
@@ -80,7 +80,7 @@ def county_report(found: CountyYear, given: CountyInputs, *, made: date, lang: s
         (words.say("fact_year"), str(found.year)),
         (words.say("fact_data"), given.data),
         (words.say("fact_law"), given.law or words.say("law_unknown")),
-        (words.say("fact_made"), made.isoformat()),
+        (words.say("fact_made"), day_text(made, lang)),
     ]
     return Printout(
         words.say("title", name=given.name, year=found.year), lang, made, [one for one in parts if one is not None],
@@ -174,6 +174,8 @@ class _Words:
             elif 0 < uninsured < few and row["by"] != "scheme":
                 least = row["people"] - few
                 yield [*names, Figure(row["people"], "count"), f">{least:,}", f">{_share(least / row['people'])}"]
+            elif 0 < row["insured"] < few:
+                yield [*names, Figure(row["people"], "count"), self.small(), f"<{_share(few / row['people'])}"]
             else:
                 numbers = (("people", "count"), ("insured", "count"), ("share", "percent"))
                 yield [*names, *(Figure(row[name], form) for name, form in numbers)]

@@ -57,6 +57,7 @@ def set_in_words(chart: Any, name: str, *, above: list[str], below: list[str], t
     """Put a title and sentences above a chart and sentences below it; `told` is for who cannot see it."""
     import altair as alt
 
+    meant = {"above": list(above), "below": list(below)}
     above = [line for text in above for line in wrapped(text, 12.5, TEXT)]
     below = [line for text in below for line in wrapped(text, 11.5, TEXT)]
     title = alt.TitleParams(
@@ -71,7 +72,8 @@ def set_in_words(chart: Any, name: str, *, above: list[str], below: list[str], t
     return (
         alt.vconcat(framed, title=notes)
         .resolve_scale(color="independent", strokeDash="independent")
-        .properties(description=" ".join([name, *told]), background="white", padding=8)
+        # The sentences before they were broken into lines, for who sets them elsewhere.
+        .properties(description=" ".join([name, *told]), background="white", padding=8, usermeta=meant)
         .configure(font=families)
         .configure_title(subtitleColor="#333333", lineHeight=21, subtitleLineHeight=17, subtitlePadding=6)
         .configure_view(stroke=None)
@@ -133,17 +135,21 @@ def legend(labels: list[str], title: str | None, width: float = 640) -> Any:
     """Lay a legend above the drawing, in as many columns as fit."""
     import altair as alt
 
+    return alt.Legend(title=title, **legend_of(labels, width))
+
+
+def legend_of(labels: list[str], width: float = 640) -> dict[str, Any]:
+    """Give a legend above a drawing as Vega-Lite reads it, without its title.
+
+    >>> legend_of(["a", "b", "c"])["columns"]
+    3
+    """
     widest = max(pixels(line, LABEL) for label in labels for line in label.split("\n")) + 40
     rows = math.ceil(len(labels) / max(1, int(width // widest)))
-    return alt.Legend(
-        orient="top",
-        direction="horizontal",
-        columns=math.ceil(len(labels) / rows),
-        symbolOpacity=1,
-        title=title,
-        labelExpr=SPLIT,
-        symbolLimit=0,
-    )
+    return {
+        "orient": "top", "direction": "horizontal", "columns": math.ceil(len(labels) / rows), "symbolOpacity": 1,
+        "labelExpr": SPLIT, "symbolLimit": 0,
+    }  # fmt: skip
 
 
 def palette(many: int, ordered: bool = False) -> list[str]:

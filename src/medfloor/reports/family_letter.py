@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from medfloor.money import group_yuan
-from medfloor.reports.printing import Block, Grid, Part, Points, Printout
+from medfloor.reports.printing import Block, Grid, Part, Points, Printout, day_text
 from medfloor.reports.workbook import Cell, Figure
 from medfloor.settlement.explanation import Cited, Explanation, Text, TierExplained, percent_text
 from medfloor.words import join, say
@@ -38,7 +38,7 @@ def family_letter(told: Sequence[Explanation], sender: Sender, *, made: date, la
     'What to do now'
     """
     words = _Words(told, sender, lang)
-    closing = [*([sender.office] if sender.office else []), _day(made, lang)]
+    closing = [*([sender.office] if sender.office else []), day_text(made, lang)]
     return Printout(
         words.say("title"), lang, made, list(words.parts()), kind="letter", greeting=words.greeting(),
         opening=list(words.opening()), marks=list(words.marks()), closing=closing,
@@ -83,8 +83,8 @@ class _Words:
         care, charges = one.care, one.charges
         assert care is not None and charges is not None, "only a refused row has neither"
         same = care.start_date == care.end_date
-        days = self.say("on_day", day=_day(care.start_date, self.lang)) if same else self.say(
-            "days", first=_day(care.start_date, self.lang), last=_day(care.end_date, self.lang))  # fmt: skip
+        days = self.say("on_day", day=day_text(care.start_date, self.lang)) if same else self.say(
+            "days", first=day_text(care.start_date, self.lang), last=day_text(care.end_date, self.lang))  # fmt: skip
         return self.say(
             "about", days=days, care=say(f"family_letter.care_{care.care_type}", self.lang),
             level=say(f"facility_level.{care.facility_level}", self.lang), total=group_yuan(charges.total_fen),
@@ -197,7 +197,3 @@ class _Words:
 
 def _yuan(fen: int) -> Figure:
     return Figure(fen / 100, "amount")
-
-
-def _day(day: date, lang: str) -> str:
-    return say("family_letter.day", lang, year=day.year, month=day.month, day=day.day)

@@ -16,7 +16,7 @@ from medfloor.fund.contrast import Contrast
 from medfloor.fund.outgo import FUNDS
 from medfloor.fund.outlook import Outlook
 from medfloor.fund.sensitivity import Tornado
-from medfloor.fund.series import series_text, source_text, unit_text
+from medfloor.fund.series import series_text, source_text, unit_text, value_text
 from medfloor.intake.files import write_bytes, write_table
 from medfloor.reports.drawing import COLOURS, GREY, SHADES, SPLIT, broken, data_of, legend, set_in_words
 from medfloor.reports.figures import FORMATS, _rendered
@@ -140,6 +140,44 @@ def fan_figure(outlook: Outlook, lang: str = "en", fund: str = "basic") -> alt.V
         chart, title, above=[outlook.head(lang)],
         below=[say("fund_project.fan_bands", lang), *(one.say(lang) for one in outlook.said()[:1])],
         told=[outlook.head(lang)],
+    )  # fmt: skip
+    return made
+
+
+def contrast_figure(found: Contrast, lang: str = "en") -> alt.VConcatChart:
+    """Draw the basic fund's months of payment on the trend as it is and changed, with the reserve lines.
+
+    Raises UsageError unknown_language.
+    """
+    import altair as alt
+
+    rows = found.frame.filter((pl.col("fund") == "basic") & (pl.col("item") == "months"))
+    kinds = [found.before.title(lang), found.after.title(lang)]
+    points = [
+        {"year": row["year"], "value": row[side], "kind": kind}
+        for row in rows.iter_rows(named=True)
+        for kind, side in zip(kinds, ("before", "after"), strict=True)
+        if row[side] is not None
+    ]
+    told = legend(kinds, None)
+    scale = alt.Scale(domain=kinds, range=[COLOURS[0], COLOURS[1]])
+    dashes = alt.Scale(domain=kinds, range=[[1, 0], [6, 4]])
+    lines = alt.Chart(data_of(points)).mark_line(strokeWidth=2.5).encode(
+        x=alt.X(field="year", type="quantitative", title=say("fund_project.year", lang),
+                axis=alt.Axis(format="d", tickMinStep=1), scale=alt.Scale(zero=False, nice=False)),
+        y=alt.Y(field="value", type="quantitative", title=say("fund_project.months", lang)),
+        color=alt.Color(field="kind", type="nominal", scale=scale, legend=told),
+        strokeDash=alt.StrokeDash(field="kind", type="nominal", scale=dashes, legend=told),
+    )  # fmt: skip
+    rules = alt.Chart(data_of([{"line": line} for line in (0.0, *found.after.asked)])).mark_rule(
+        color=GREY, strokeDash=[2, 3]
+    ).encode(y=alt.Y(field="line", type="quantitative"))  # fmt: skip
+    register()
+    head = found.after.head(lang)
+    made: alt.VConcatChart = set_in_words(
+        alt.layer(rules, lines).properties(width=_SIZE[0], height=_SIZE[1]),
+        say("fund_project.contrast_title", lang, place=found.after.name(lang)), above=[head],
+        below=[say("fund_project.contrast_lines", lang), *(one.say(lang) for one in found.said())], told=[head],
     )  # fmt: skip
     return made
 
@@ -272,7 +310,7 @@ def _parameters(outlook: Record, lang: str) -> list[Printed]:
     rows = [
         [
             one.title(lang),
-            f"{one.value:.4g}",
+            value_text(one.value),
             unit_text(one.unit, lang),
             str(one.year),
             say(f"fund_trust.{one.trust}", lang),
@@ -330,8 +368,10 @@ def _charts(records: Sequence[Record], lang: str) -> dict[str, Any]:
         if isinstance(record, Outlook):
             for fund in FUNDS:
                 made["fan" if fund == "basic" else f"fan_{fund}"] = fan_figure(record, lang, fund)
+        elif isinstance(record, Contrast):
+            made["contrast"] = contrast_figure(record, lang)
         elif isinstance(record, Backtest):
             made["backtest"] = backtest_figure(record, lang)
-        elif isinstance(record, Tornado) and record.frame.height:
+        elif record.frame.height:
             made[_name(record)] = tornado_figure(record, lang)
     return made

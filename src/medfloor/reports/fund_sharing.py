@@ -12,6 +12,7 @@ import polars as pl
 
 from medfloor.errors import OutputError, UsageError
 from medfloor.fund.pooling import DESIGNS, Pooling
+from medfloor.fund.series import value_text
 from medfloor.fund.tiers import RESIDENCES, SCENARIOS, Tiering, tier_name
 from medfloor.intake.files import write_bytes, write_table
 from medfloor.reports.drawing import COLOURS, GREY, SPLIT, broken, data_of, legend, set_in_words
@@ -246,7 +247,7 @@ def _pages(record: Record, lang: str) -> list[Printed]:
         notes = [one.say(lang) for one in record.said()] if number == len(tables) else []
         made.append(Printed(title, [rows[0]], rows[1:], min(right), notes))
     rows = [
-        [row["title"], "" if row["value"] is None else f"{row['value']:.4g}", row["unit"], str(row["year"] or ""),
+        [row["title"], "" if row["value"] is None else value_text(row["value"]), row["unit"], str(row["year"] or ""),
          say(f"fund_trust.{row['trust']}", lang), row["source"]]
         for row in record.sources(lang).iter_rows(named=True)
     ]  # fmt: skip

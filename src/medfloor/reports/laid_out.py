@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from medfloor.fund.adjustment import Adjustment
+from medfloor.fund.backtest import Backtest
+from medfloor.fund.contrast import Contrast
+from medfloor.fund.outgo import FUNDS
 from medfloor.fund.outlook import Outlook
 from medfloor.fund.pooling import Pooling
+from medfloor.fund.sensitivity import Tornado
+from medfloor.fund.series import series_text, source_text
 from medfloor.fund.supervision import Leads
 from medfloor.measures.result import Result, label_of, name_of
 from medfloor.reports import fund_pages, fund_projection, fund_sharing, fund_supervision
@@ -24,18 +29,18 @@ from medfloor.reports.figures import _drawn, kind_of
 from medfloor.reports.packages import front_figure, optimum_sheets
 from medfloor.reports.plates import Bar, Spot, drawn, spots, stacked
 from medfloor.reports.policy_brief import policy_brief
-from medfloor.reports.printed import Printed
 from medfloor.reports.printing import Block, Grid, Part, Plate, Points, Printout
 from medfloor.reports.sections import Section, SimulationWords, sections_of
 from medfloor.reports.simulation import simulation_sheets
 from medfloor.reports.tables import grid_of
+from medfloor.reports.unframed import grids_of, plate_of
 from medfloor.reports.workbook import Sheet, result_sheet, words_of, words_sheet
 from medfloor.simulation.choice import Optimum
 from medfloor.simulation.compare import Simulation
-from medfloor.words import say
+from medfloor.words import Phrase, say
 
 if TYPE_CHECKING:
-    import altair as alt
+    pass
 
 LONG = 40
 """Tables of more rows are folded on a page."""
@@ -70,28 +75,62 @@ def optimum_printout(found: Optimum, *, made: date, lang: str) -> Printout:
 
 
 def projection_printout(records: Sequence[fund_projection.Record], *, made: date, lang: str) -> Printout:
-    """Lay a projection out: fans with reserve lines, tables year by year, the tornado, all parameters and series."""
+    """Lay a projection out: what a change brings, each fund's fan with its tables, the tornado, all that it rests on.
+
+    A fund's figure and its tables stand together, so that nobody turns pages between them.
+    """
     outlook = records[0]
     assert isinstance(outlook, Outlook), "the first record is the outlook"
-    charts = fund_projection._charts(records, lang)
-    fans = [
-        plate_of(chart, head=outlook.head(lang)) for name, chart in charts.items() if not name.startswith("tornado")
-    ]
-    tornadoes = [
-        plate_of(chart, head=outlook.head(lang)) for name, chart in charts.items() if name.startswith("tornado")
-    ]
-    head, *rest = fund_projection._pages(records, lang)
-    known = [one for one in rest if one.title in _sources_of(outlook, lang)]
-    tables = [one for one in rest if one not in known]
+    charts = {
+        name: plate_of(chart, head=outlook.head(lang)) for name, chart in fund_projection._charts(records, lang).items()
+    }
+    known = fund_projection._parameters(outlook, lang)
+    parts = []
+    for one in records:
+        if isinstance(one, Contrast):
+            parts.append(
+                Part(say("laid_out.contrast", lang), [charts["contrast"], *_set(one.tables(lang), one.said(), lang)])
+            )
+    tables = outlook.tables(lang, funds=FUNDS)
+    for place, fund in enumerate(FUNDS):
+        own = _set(tables[2 * place : 2 * place + 2], (), lang)
+        fan = charts["fan" if fund == "basic" else f"fan_{fund}"]
+        parts.append(Part(say("laid_out.fan", lang, fund=say(f"fund_project.{fund}", lang)), [fan, *own]))
+    parts.append(Part(say("laid_out.together", lang), _set(tables[2 * len(FUNDS) :], (), lang)))
+    swings = [plate for name, plate in charts.items() if name.startswith("tornado")]
+    swung = [(one.tables(lang), one.said()) for one in records if isinstance(one, Tornado)]
+    if swings:
+        held = [block for tables, told in swung for block in _set(tables, told, lang)]
+        parts.append(Part(say("laid_out.tornado", lang), [*swings, *held]))
     told = [one.say(lang) for one in (*outlook.warnings, *outlook.said())]
-    parts = [
-        Part(say("laid_out.fan", lang), [fans[0], *_grids([head, *tables]), *fans[1:]]),
-        *([Part(say("laid_out.tornado", lang), tornadoes)] if tornadoes else []),
-        Part(say("laid_out.known", lang), [Points(told)]),
-        Part(say("laid_out.parameters", lang), _grids(known)),
-    ]
+    parts.append(Part(say("laid_out.known", lang), [Points(told)]))
+    parts.append(Part(say("laid_out.parameters", lang), grids_of(known)))
     return Printout(say("fund_project.page_title", lang), lang, made, parts, subtitle=outlook.head(lang),
                     short=[one.say(lang) for one in outlook.warnings])  # fmt: skip
+
+
+def _set(tables: Iterable[tuple[str, list[list[str]], list[int]]], told: Iterable[Phrase], lang: str) -> list[Block]:
+    """Set tables as a terminal gets them: the first row are heads, what is to be known stands below the last."""
+    made: list[Block] = [
+        Grid(title, rows[0], rows[1:], max(1, min(right) if right else len(rows[0]))) for title, rows, right in tables
+    ]
+    notes = [one.say(lang) for one in told]
+    if made and notes and isinstance(made[-1], Grid):
+        made[-1] = replace(made[-1], notes=notes)
+    return made
+
+
+def backtest_printout(found: Backtest, *, made: date, lang: str) -> Printout:
+    """Lay a back-test out: forecast beside what happened, the errors, and what must be known."""
+    plate = plate_of(fund_projection.backtest_figure(found, lang), head=found.head(lang))
+    tables = _set(found.tables(lang), found.said(), lang)
+    breaks = [
+        say("laid_out.break", lang, year=year, series=series_text(name, lang), what=source_text(what, lang))
+        for year, name, what in found.breaks
+    ]
+    parts = [Part(say("laid_out.results", lang), [plate, *tables])]
+    parts += [Part(say("laid_out.breaks", lang), [Points(breaks)])] if breaks else []
+    return Printout(say("laid_out.backtest", lang), lang, made, parts, subtitle=found.head(lang))
 
 
 def pooling_printout(found: Pooling, *, made: date, lang: str) -> Printout:
@@ -99,8 +138,8 @@ def pooling_printout(found: Pooling, *, made: date, lang: str) -> Printout:
     plates = [plate_of(one, head=found.head(lang)) for one in fund_sharing.figures_of(found, lang).values()]
     *tables, known = fund_sharing._pages(found, lang)
     parts = [
-        Part(say("laid_out.results", lang), [*plates, *_grids(tables)]),
-        Part(say("laid_out.parameters", lang), _grids([known])),
+        Part(say("laid_out.results", lang), [*plates, *grids_of(tables)]),
+        Part(say("laid_out.parameters", lang), grids_of([known])),
     ]
     return Printout(say("fund_pool.page_title", lang), lang, made, parts, subtitle=found.head(lang))
 
@@ -110,7 +149,7 @@ def adjustment_printout(found: Adjustment, *, made: date, lang: str) -> Printout
     decision, *tables = fund_pages._pages(found, lang)
     plates = [plate_of(one, head=found.head(lang)) for one in fund_pages._charts(found, lang).values()]
     first = Part(decision.title, [Points([row[0] for row in decision.rows])])
-    parts = [first, Part(say("laid_out.results", lang), [*plates, *_grids(tables)])]
+    parts = [first, Part(say("laid_out.results", lang), [*plates, *grids_of(tables)])]
     return Printout(say("fund_adjust.page_title", lang), lang, made, parts, subtitle=found.head(lang),
                     short=[one.say(lang) for one in found.warnings])  # fmt: skip
 
@@ -120,7 +159,7 @@ def leads_printout(found: Leads, *, made: date, lang: str) -> Printout:
     pages = fund_supervision._pages(found, None, lang)
     plates = [plate_of(fund_supervision.rule_figure(found, lang), head=found.head(lang))] if found.leads.height else []
     marks = [say("supervision.synthetic", lang)] if found.synthetic else []
-    parts = [Part(say("laid_out.results", lang), [*plates, *_grids(pages)])]
+    parts = [Part(say("laid_out.results", lang), [*plates, *grids_of(pages)])]
     return Printout(say("supervision.page_title", lang), lang, made, parts, subtitle=found.head(lang), marks=marks)
 
 
@@ -152,62 +191,12 @@ def sheets_of_record(record: Any, lang: str) -> list[Sheet]:
     return [*made, words_sheet([words_of(result, lang) for _, result in record], lang)]
 
 
-def plate_of(chart: alt.VConcatChart, *, head: str = "") -> Plate:
-    """Take a chart out of the words that `set_in_words` put around it, and keep them as title and notes.
-
-    `head` is what the page says already, and is no note.
-    """
-    title = chart.vconcat[0].title
-    name = _joined(title.text)
-    above, below = _joined(_told(title.subtitle)), _joined(_told(chart.title.text))
-    notes = [one for one in (above, below) if one and one != _joined(head)]
-    return Plate(name, drawn(_bare(chart)), " ".join(filter(None, [name, above])), notes=notes)
-
-
-def _told(text: Any) -> list[str]:
-    return [text] if isinstance(text, str) else list(text) if isinstance(text, list | tuple) else []
-
-
-def _joined(lines: Any) -> str:
-    """Join lines that were broken to fit: between Chinese characters nothing, else a space."""
-    made = ""
-    for line in _told(lines):
-        close = not made or ord(made[-1]) > 0x2E7F or ord(line[:1] or "一") > 0x2E7F
-        made += line if close else f" {line}"
-    return made
-
-
-def _bare(chart: Any) -> Any:
-    from altair import Undefined
-
-    data = Undefined
-    for _ in range(2):
-        data = chart.data if chart.data is not Undefined else data
-        chart = chart.vconcat[0]
-    if chart.data is Undefined and data is not Undefined:
-        chart = chart.copy(deep=False)
-        chart.data = data
-    return chart
-
-
 def _quiet(chart: Any) -> Any:
     """Leave a chart's own title away; it stands in the page."""
     from altair import Undefined
 
     made = chart.copy(deep=False)
     made.title = Undefined
-    return made
-
-
-def _sources_of(outlook: Outlook, lang: str) -> set[str]:
-    return {one.title for one in fund_projection._parameters(outlook, lang)}
-
-
-def _grids(tables: Iterable[Printed]) -> list[Block]:
-    made: list[Block] = []
-    for one in tables:
-        heads = [" · ".join(part for part in column if part) for column in zip(*one.heads, strict=True)]
-        made.append(Grid(one.title, heads, one.rows, max(1, one.names), notes=one.notes))
     return made
 
 

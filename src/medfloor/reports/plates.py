@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from medfloor.measures.result import Result
-from medfloor.reports.drawing import GREY, LABEL, SPLIT, broken, data_of, legend, number_format, palette
+from medfloor.reports.drawing import GREY, LABEL, SPLIT, broken, legend_of, number_format, palette
 from medfloor.reports.typeface import FAMILIES, register
 
 _WIDTH = 430
 _NAMES = 190.0
+_LEGEND = {"labelFontSize": LABEL, "labelLimit": 0, "titleFontSize": LABEL, "titleFontWeight": "normal"}
+_CONFIG: dict[str, Any] = {
+    "font": ", ".join(FAMILIES),
+    "view": {"continuousWidth": 300, "continuousHeight": 300, "stroke": None},
+    "axis": {
+        "domainColor": GREY, "gridColor": "#E4E4E4", "labelFlush": False, "labelFontSize": LABEL, "labelLimit": 0,
+        "tickColor": GREY, "titleFontSize": LABEL, "titleFontWeight": "normal", "titleLimit": 0, "titlePadding": 8,
+    },
+    "legend": _LEGEND,
+    "header": {"labelFontSize": LABEL, "titleFontSize": LABEL},
+}  # fmt: skip
+"""The face, the sizes and the quiet colours of all figures in reports."""
 
 
 class Bar(NamedTuple):
@@ -34,31 +45,31 @@ class Spot(NamedTuple):
 
 def stacked(bars: Sequence[Bar], axis: str, *, kind: str = "percent") -> bytes:
     """Draw bars of pieces, one below the other, in the order given; pieces have shades and the legend their names."""
-    import altair as alt
-
-    names = list(dict.fromkeys(one.bar for one in bars))
+    names = [broken(one, _NAMES) for one in dict.fromkeys(one.bar for one in bars)]
     pieces = list(dict.fromkeys(one.piece for one in bars))
     shown = [
         {"bar": broken(one.bar, _NAMES), "piece": one.piece, "value": one.value, "at": pieces.index(one.piece)}
         for one in bars
     ]
-    base = alt.Chart(data_of(shown)).encode(
-        y=alt.Y("bar:N", sort=[broken(one, _NAMES) for one in names], title=None,
-                axis=alt.Axis(labelExpr=SPLIT, ticks=False, domain=False)),
-        x=alt.X("value:Q", stack="zero", title=axis,
-                axis=alt.Axis(format=number_format(kind), tickCount=6)),
-        color=alt.Color("piece:N", sort=pieces, scale=alt.Scale(domain=pieces, range=palette(len(pieces))),
-                        legend=legend(pieces, None)),
-        order=alt.Order("at:Q"),
-    )  # fmt: skip
-    # A white line between pieces tells them apart in grey too.
-    return drawn(base.mark_bar(stroke="white", strokeWidth=1.2).properties(width=_WIDTH, height=alt.Step(34)))
+    return _set(
+        {
+            "data": {"values": shown},
+            # A white line between pieces tells them apart in grey too.
+            "mark": {"type": "bar", "stroke": "white", "strokeWidth": 1.2},
+            "encoding": {
+                "color": _shades("piece", pieces),
+                "order": {"field": "at", "type": "quantitative"},
+                "x": {"axis": _axis(kind), "field": "value", "stack": "zero", "title": axis, "type": "quantitative"},
+                "y": _lines("bar", names),
+            },
+            "height": {"step": 34},
+            "width": _WIDTH,
+        }
+    )
 
 
 def spots(points: Sequence[Spot], axis: str, *, kind: str = "proportion") -> bytes:
     """Draw estimates with their intervals along places, a series each in its colour and shape."""
-    import altair as alt
-
     places = [broken(one, _NAMES) for one in dict.fromkeys(one.place for one in points)]
     series = list(dict.fromkeys(one.series for one in points))
     many = max(1, len(series))
@@ -66,20 +77,27 @@ def spots(points: Sequence[Spot], axis: str, *, kind: str = "proportion") -> byt
         {"place": broken(one.place, _NAMES), "series": one.series, "value": one.value, "low": one.low, "high": one.high}
         for one in points
     ]
-    y = alt.Y("place:N", sort=places, title=None, axis=alt.Axis(labelExpr=SPLIT, ticks=False, domain=False, grid=True))
-    beside = alt.YOffset("series:N", sort=series)
-    shades = alt.Color(
-        "series:N", sort=series, scale=alt.Scale(domain=series, range=palette(many)),
-        legend=legend(series, None) if many > 1 else None,
-    )  # fmt: skip
-    base = alt.Chart(data_of(shown)).encode(y=y, yOffset=beside, color=shades)
-    axes = alt.X(
-        "value:Q", title=axis, scale=alt.Scale(zero=True), axis=alt.Axis(format=number_format(kind), tickCount=6)
+    both = {
+        "color": _shades("series", series, named=many > 1),
+        "y": _lines("place", places, grid=True),
+        "yOffset": {"field": "series", "sort": series, "type": "nominal"},
+    }
+    spans = {"x": {"field": "low", "title": axis, "type": "quantitative"}, "x2": {"field": "high"}}
+    dots = {
+        "shape": {"field": "series", "legend": None, "sort": series, "type": "nominal"},
+        "x": {"axis": _axis(kind), "field": "value", "scale": {"zero": True}, "title": axis, "type": "quantitative"},
+    }
+    return _set(
+        {
+            "data": {"values": shown},
+            "layer": [
+                {"mark": {"type": "rule", "strokeWidth": 1.6}, "encoding": both | spans},
+                {"mark": {"type": "point", "filled": True, "opacity": 1, "size": 62}, "encoding": both | dots},
+            ],
+            "height": {"step": max(18, 36 // many)},
+            "width": _WIDTH,
+        }
     )
-    shape = alt.Shape("series:N", sort=series, legend=None)
-    spans = base.mark_rule(strokeWidth=1.6).encode(x=alt.X("low:Q", title=axis), x2="high:Q")
-    dots = base.mark_point(filled=True, size=62, opacity=1).encode(x=axes, shape=shape)
-    return drawn((spans + dots).properties(width=_WIDTH, height=alt.Step(max(18, 36 // many))))
 
 
 def curve(result: Result, lang: str) -> bytes:
@@ -90,19 +108,39 @@ def curve(result: Result, lang: str) -> bytes:
 
 
 def drawn(chart: Any) -> bytes:
-    """Give a chart as SVG, set in our typeface."""
+    """Give a chart of Altair as SVG, set in our typeface."""
+    return _set(chart.to_dict())
+
+
+def _set(spec: dict[str, Any]) -> bytes:
+    """Set a figure, as Vega-Lite reads it, in our typeface and sizes.
+
+    Configured as a chart, each step would copy the chart and all its points, and Altair takes as long to load as all
+    of a short report to make.
+    """
+    import vl_convert
+
     register()
-    made = (
-        chart.properties(background="white", padding=4)
-        .configure(font=", ".join(FAMILIES))
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelFontSize=LABEL, titleFontSize=LABEL, titleFontWeight="normal", labelLimit=0, titleLimit=0,
-            titlePadding=8, gridColor="#E4E4E4", domainColor=GREY, tickColor=GREY, labelFlush=False,
-        )
-        .configure_legend(labelFontSize=LABEL, titleFontSize=LABEL, titleFontWeight="normal", labelLimit=0)
-        .configure_header(labelFontSize=LABEL, titleFontSize=LABEL)
-    )  # fmt: skip
-    text = io.StringIO()
-    made.save(text, format="svg")
-    return text.getvalue().encode("utf-8")
+    face = {"config": {**spec.get("config", {}), **_CONFIG}, "background": "white", "padding": 4}
+    svg: str = vl_convert.vegalite_to_svg({**spec, **face})
+    return svg.encode("utf-8")
+
+
+def _shades(field: str, names: list[str], *, named: bool = True) -> dict[str, Any]:
+    return {
+        "field": field,
+        "legend": {**legend_of(names), "title": None} if named else None,
+        "scale": {"domain": names, "range": palette(max(1, len(names)))},
+        "sort": names,
+        "type": "nominal",
+    }
+
+
+def _lines(field: str, names: list[str], **axis: bool) -> dict[str, Any]:
+    """Name the lines of a figure at its left."""
+    axes = {"domain": False, "labelExpr": SPLIT, "ticks": False, **axis}
+    return {"axis": axes, "field": field, "sort": names, "title": None, "type": "nominal"}
+
+
+def _axis(kind: str) -> dict[str, Any]:
+    return {"format": number_format(kind), "tickCount": 6}

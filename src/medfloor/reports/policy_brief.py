@@ -12,7 +12,7 @@ import polars as pl
 from medfloor.measures.result import Result, name_of
 from medfloor.policy.diff import Change, diff_policies
 from medfloor.reports.plates import Bar, Spot, spots, stacked
-from medfloor.reports.printing import Block, Grid, Part, Plate, Points, Printout, cell_text
+from medfloor.reports.printing import Block, Grid, Part, Plate, Points, Printout, cell_text, day_text
 from medfloor.reports.sections import SimulationWords
 from medfloor.reports.workbook import Cell, Figure
 from medfloor.simulation.compare import Simulation
@@ -39,7 +39,7 @@ def policy_brief(found: Simulation, *, made: date, lang: str = "en") -> Printout
         (words.say("fact_reforms"), titles),
         (words.say("fact_people"), words.say("people", people=f"{found.people:,}", households=f"{found.households:,}",
                                              claims=f"{found.claims:,}")),
-        (words.say("fact_made"), made.isoformat()),
+        (words.say("fact_made"), day_text(made, lang)),
     ]  # fmt: skip
     parts = [
         words.reforms(), words.payers(), words.protection(), words.groups(), words.funds(), words.prices(),

@@ -10,7 +10,7 @@ import base64
 import html
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 from medfloor.errors import UsageError
 from medfloor.intake.files import write_bytes
 from medfloor.measures.result import figure_text
+from medfloor.reports.chinese import chinese
 from medfloor.reports.typeface import FAMILIES
 from medfloor.reports.workbook import Cell, Sheet, words_sheet, workbook
 from medfloor.words import say
@@ -161,6 +162,17 @@ def cell_text(cell: Cell) -> str:
     return figure_text(value, cell.form, "p" if cell.form == "p" else "estimate")
 
 
+def day_text(day: date, lang: str) -> str:
+    """Write a day as the language does.
+
+    >>> day_text(date(2026, 3, 1), "zh"), day_text(date(2026, 3, 1), "en")
+    ('2026年3月1日', '1 March 2026')
+    """
+    if lang == "zh":
+        return f"{day.year}年{day.month}月{day.day}日"
+    return f"{day.day} {say(f'month.{day.month}', 'en')} {day.year}"
+
+
 def below(block: Grid | Plate, lang: str) -> list[str]:
     """List what stands below a table or figure: definition, source, notes."""
     told = []
@@ -232,7 +244,8 @@ figure { margin: 1.6rem 0; } img { max-width: 100%%; height: auto; }
 
 def page(printout: Printout) -> str:
     """Write a printout as one HTML file that needs nothing from outside."""
-    said, lang = html.escape, printout.lang
+    lang = printout.lang
+    said = _said(lang)
     families = ", ".join(f"'{one}'" if " " in one else one for one in FAMILIES)
     head = [f"<h1>{said(printout.title)}</h1>"]
     head += [f'<p class="subtitle">{said(printout.subtitle)}</p>'] if printout.subtitle else []
@@ -241,9 +254,8 @@ def page(printout: Printout) -> str:
         told = "".join(f"<dt>{said(name)}</dt><dd>{said(value)}</dd>" for name, value in printout.facts)
         head.append(f"<dl>{told}</dl>")
     if printout.short:
-        head.append(
-            f'<div class="short"><strong>{said(say("printing.short", lang))}</strong>{_list(printout.short)}</div>'
-        )
+        name = said(say("printing.short", lang))
+        head.append(f'<div class="short"><strong>{name}</strong>{_list(printout.short, said)}</div>')
     head += [f"<p><strong>{said(printout.greeting)}</strong></p>"] if printout.greeting else []
     head += [f"<p>{said(one)}</p>" for one in printout.opening]
     names = iter(printout.numbered())
@@ -265,11 +277,11 @@ def page(printout: Printout) -> str:
 
 
 def _block(block: Block, names: Iterator[tuple[str, Grid | Plate]], lang: str) -> str:
-    said = html.escape
+    said = _said(lang)
     if isinstance(block, str):
         return f"<p>{said(block)}</p>"
     if isinstance(block, Points):
-        return _list(block.items)
+        return _list(block.items, said)
     name, _ = next(names)
     notes = "".join(f'<p class="below">{said(one)}</p>' for one in below(block, lang))
     caption = f"{said(name)} {said(block.title)}"
@@ -280,18 +292,23 @@ def _block(block: Block, names: Iterator[tuple[str, Grid | Plate]], lang: str) -
         return f"<figure>{picture}<figcaption>{caption}</figcaption>{notes}</figure>"
     kinds = [' class="name"' if place < block.names else "" for place in range(len(block.heads))]
     heads = "".join(f'<th scope="col"{kind}>{said(one)}</th>' for one, kind in zip(block.heads, kinds, strict=True))
-    rows = "".join(f"<tr>{_row(row, block.names)}</tr>" for row in block.rows)
+    rows = "".join(f"<tr>{_row(row, block.names, said)}</tr>" for row in block.rows)
     table = f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{said(block.title)}">{table}</div>{notes}'
 
 
-def _row(row: Sequence[Cell], names: int) -> str:
-    first, *rest = (html.escape(cell_text(one)) for one in row)
+def _row(row: Sequence[Cell], names: int, said: Callable[[str], str]) -> str:
+    first, *rest = (said(cell_text(one)) for one in row)
     told = f'<th scope="row">{first}</th>'
     for place, one in enumerate(rest, 1):
         told += f'<td class="name">{one}</td>' if place < names else f"<td>{one}</td>"
     return told
 
 
-def _list(items: Sequence[str]) -> str:
-    return "<ul>" + "".join(f"<li>{html.escape(one)}</li>" for one in items) + "</ul>"
+def _list(items: Sequence[str], said: Callable[[str], str]) -> str:
+    return "<ul>" + "".join(f"<li>{said(one)}</li>" for one in items) + "</ul>"
+
+
+def _said(lang: str) -> Callable[[str], str]:
+    """Give what makes text of a language into HTML."""
+    return (lambda text: html.escape(chinese(text))) if lang == "zh" else html.escape

@@ -13,11 +13,13 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from medfloor import __version__
-from medfloor.reports.printing import Block, Grid, Plate, Points, Printout, below, cell_text
+from medfloor.reports.chinese import chinese, together
+from medfloor.reports.printing import Block, Grid, Plate, Points, Printout, below, cell_text, day_text
 from medfloor.reports.typeface import FOLDER
 from medfloor.terminal import width_of
 from medfloor.words import say
@@ -43,9 +45,15 @@ names that were broken into lines do not help. Wider ones stand on a page of the
 _ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}")
 """How typst writes a character in a message that it does not want to show."""
 
+_HEAD_ENDS = (
+    "（", "比例", "比重", "占比", "下限", "上限", "笔数", "人数", "支付", "负担", "之和", "之比", "均值", "风险",
+    "至此层",
+)  # fmt: skip
+"""Where the head of a Chinese column may rather break than within a word: before one of these."""
+
 _CONTROLS = dict.fromkeys((*range(32), 127), " ")
 
-_TOGETHER = 12
+_TOGETHER = 18
 """Tables of so many rows stand on one page; longer ones may go on on the next."""
 
 
@@ -104,11 +112,11 @@ def inputs_of(printout: Printout) -> dict[str, str]:
     lang = printout.lang
     pictures: dict[str, str] = {}
     parts = [
-        {"title": one.title, "level": one.level, "blocks": [_block(block, pictures, printout) for block in one.blocks]}
+        {"title": one.title, "level": one.level, "blocks": _blocks(one.blocks, pictures, printout)}
         for one in printout.parts
     ]
     document = {
-        "title": printout.title, "subtitle": printout.subtitle, "lang": lang, "date": printout.made.isoformat(),
+        "title": printout.title, "subtitle": printout.subtitle, "lang": lang, "date": day_text(printout.made, lang),
         "running": printout.title, "author": f"medfloor {__version__}",
         "description": " ".join(printout.short[:2]) or None,
         "marks": list(printout.marks), "facts": [list(one) for one in printout.facts], "short": list(printout.short),
@@ -116,7 +124,7 @@ def inputs_of(printout: Printout) -> dict[str, str]:
         "words": {name: say(f"printing.{name}", lang) for name in ("table", "figure", "short")},
         "sections": parts,
     }  # fmt: skip
-    return {"document": json.dumps(_shown(document), ensure_ascii=False), **pictures}
+    return {"document": json.dumps(_shown(document, lang), ensure_ascii=False), **pictures}
 
 
 def _compiled(
@@ -142,17 +150,26 @@ def _compiled(
     )
 
 
-def _shown(value: Any) -> Any:
-    """Put blanks for control characters in all texts, which no font can show."""
+def _shown(value: Any, lang: str) -> Any:
+    """Set all texts as their language is printed, with blanks for control characters, which no font can show."""
     if isinstance(value, str):
-        return value.translate(_CONTROLS)
+        plain = value.translate(_CONTROLS)
+        return together(chinese(plain) if lang == "zh" else plain)
     if isinstance(value, list):
-        return [_shown(one) for one in value]
-    return {name: _shown(one) for name, one in value.items()} if isinstance(value, dict) else value
+        return [_shown(one, lang) for one in value]
+    return {name: _shown(one, lang) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def _without(text: str, gone: Sequence[str]) -> str:
     return text.translate({ord(one): GETA for one in gone})
+
+
+def _blocks(blocks: Sequence[Block], pictures: dict[str, str], printout: Printout) -> list[dict[str, Any]]:
+    """Give the blocks of a section; words right before a table or figure stand on its page."""
+    made = [_block(one, pictures, printout) for one in blocks]
+    for one, after in pairwise(made):
+        one["sticky"] = one["kind"] == "text" and after["kind"] in ("table", "figure")
+    return made
 
 
 def _block(block: Block, pictures: dict[str, str], printout: Printout) -> dict[str, Any]:
@@ -176,9 +193,12 @@ def _block(block: Block, pictures: dict[str, str], printout: Printout) -> dict[s
     needed = sum(widths)
     wide = needed * _SMALLEST > _ACROSS
     size = max(_SMALLEST - 0.5 * wide, min(most, (_BROADSIDE if wide else _ACROSS) / needed))
+    # Columns grow until the table is as wide as the page.
+    grown = (_BROADSIDE if wide else _ACROSS) / size / needed
+    heads = [_head(head, width * grown) for head, width in zip(block.heads, widths, strict=True)]
     return {
         "kind": "table", "title": block.title, "names": block.names, "widths": [round(one, 2) for one in widths],
-        "heads": list(block.heads), "rows": rows, "size": round(size, 2), "wide": wide,
+        "heads": heads, "rows": rows, "size": round(size, 2), "wide": wide,
         "breakable": len(rows) > _TOGETHER, "below": told,
     }  # fmt: skip
 
@@ -199,6 +219,23 @@ def _widths(block: Grid, rows: Sequence[Sequence[str]]) -> list[float]:
         least = min(word, _em(head) / 2 + 1) if any(ord(one) > 0x2E80 for one in head) else word
         widths.append(min(_WORDIEST if place < block.names else 99.0, max(longest, least, _LEAST)) + 1.1)
     return widths
+
+
+def _head(head: str, width: float) -> list[str]:
+    """Break the head of a Chinese column into even lines, rather before a word than within one."""
+    if not any(ord(one) > 0x2E80 for one in head) or " " in head or _em(head) + 1.1 <= width:
+        return [head]
+    places = range(2, len(head) - 1)
+    if not places:
+        return [head]
+
+    def cost(place: int) -> tuple[bool, bool, int]:
+        longer = max(_em(head[:place]), _em(head[place:]))
+        split = not head.startswith(_HEAD_ENDS, place) and head[place - 1] not in "，、）"
+        return (longer + 1.1 > width + 0.01, split, abs(len(head) - 2 * place))
+
+    place = min(places, key=cost)
+    return [head[:place], head[place:]] if not cost(place)[0] and head[place] not in "，、）" else [head]
 
 
 def _fitted(widths: Sequence[float], names: int, across: float) -> list[float]:

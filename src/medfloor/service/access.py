@@ -49,11 +49,13 @@ class Need:
         state["language"] = actor.language
         if not run.askers.allows(str(session.id)):
             raise UsageError("too_many_requests", "more requests than the office allows; ask again in a second")
-        if self.permission is not None:
-            require(actor, self.permission)
         from medfloor.service.problems import language_of
 
-        return Acting(actor, session, state["request_id"], now, language_of(request.scope))
+        # The page of a refusal keeps the menu of whoever asked.
+        acting = state["acting"] = Acting(actor, session, state["request_id"], now, language_of(request.scope))
+        if self.permission is not None:
+            require(actor, self.permission)
+        return acting
 
 
 def need(permission: str) -> Need:

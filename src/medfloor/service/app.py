@@ -27,6 +27,7 @@ from medfloor.service.logs import Requests, log_of
 from medfloor.service.metrics import Metrics
 from medfloor.service.oidc import Provider
 from medfloor.service.pages import MODULES as PAGES
+from medfloor.service.pages import policies
 from medfloor.service.problems import add_problems
 from medfloor.service.running import Running
 from medfloor.service.sessions import Sessions
@@ -122,6 +123,7 @@ def from_environment() -> FastAPI:
     # The feeder computes while the loop answers; the loop must not wait five milliseconds for its turn.
     sys.setswitchinterval(0.0005)
     _end_with_parent()
+    policies.warm()
     return create_app(settings_from(os.environ))
 
 

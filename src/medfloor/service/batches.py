@@ -6,6 +6,7 @@ twice, or again after a server broke off, settles nothing twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from medfloor.errors import ConflictError, InputError, NotFoundError
 from medfloor.intake import read_claims
 from medfloor.service.access import Acting
+from medfloor.service.bodies.fields import ID_PATTERN
 from medfloor.service.looking import note
 from medfloor.service.running import Running
 from medfloor.service.settling import books_of
@@ -149,7 +151,7 @@ def _bills(
     """Make the bills of the rows that can be read, and refuse the rows that ask for something else."""
     bills: list[tuple[int, Bill]] = []
     refused: list[tuple[int, InputError]] = []
-    if accepted["reverses"].null_count() == accepted.height:
+    if accepted["reverses"].null_count() == accepted.height and accepted["claim_id"].str.contains(ID_PATTERN).all():
         try:
             made, _ = bills_of(accepted, columns)
             return [(numbers[row], one) for row, one in zip(accepted["row"], made, strict=True)], []
@@ -158,6 +160,8 @@ def _bills(
     for at, row in enumerate(accepted["row"]):
         number = numbers[row]
         try:
+            if not re.fullmatch(ID_PATTERN, accepted["claim_id"][at]):
+                raise InputError("bad_claim_id", "claim_id: 1 to 64 letters, digits and . _ : @ -, a letter first")
             made, back = bills_of(accepted[at : at + 1], columns)
             if back:
                 raise InputError(

@@ -1,4 +1,4 @@
-"""Carry out what a second pair of eyes approved: reversals in the ledger, statuses in the register.
+"""Carry out what a second pair of eyes approved: reversals in the ledger, statuses in the register, signatures.
 
 A proposal is carried out once. What must follow a changed status, settling its years again, can be asked for again:
 where nothing is left to do, nothing is done.
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from medfloor.errors import ConflictError, MedfloorError
 from medfloor.periods import OFFICE_ZONE
+from medfloor.service import signing
 from medfloor.service.access import Acting
 from medfloor.service.running import Running
 from medfloor.store import ledger, proposals, register, schema
@@ -41,12 +42,12 @@ def carry_out(run: Running, acting: Acting, proposal: Proposal) -> Proposal:
         raise ConflictError("proposal_not_approved", "only an approved proposal is carried out; let a colleague decide")
     if proposal.outcome is None:
         try:
-            (_reverse if proposal.kind == "reversal" else _change_status)(run, acting, proposal)
+            _CARRIED[proposal.kind](run, acting, proposal)
         except MedfloorError as error:
             if error.code in ("store_busy", "store_away", "store_full", "commit_unknown"):
                 raise
             _finish(run, proposal, f"failed: {error.code}")
-    if proposal.kind != "reversal" and run.books is not None and proposal.person_id is not None:
+    if proposal.kind in ("status_change", "exit") and run.books is not None and proposal.person_id is not None:
         touched = Touched(proposal.person_id, _since(proposal.payload))
         resettle_after(run.books, [touched], actor=acting.actor, now=acting.now)
     with run.store.reading() as connection:
@@ -69,6 +70,12 @@ def _reverse(run: Running, acting: Acting, proposal: Proposal) -> None:
         now=acting.now,
         on=date.fromisoformat(day) if day else None,
     )
+    _finish(run, proposal, "done")
+
+
+def _sign(run: Running, acting: Acting, proposal: Proposal) -> None:
+    """Sign an adjustment of benefits: nothing else follows, but the record must be the one that was proposed."""
+    signing.record_of(proposal)
     _finish(run, proposal, "done")
 
 
@@ -141,3 +148,7 @@ def _finish(run: Running, proposal: Proposal, outcome: str) -> None:
             proposals.finish(connection, proposal.id, outcome)
 
     run.store.attempt(work)
+
+
+_CARRIED = {"reversal": _reverse, "status_change": _change_status, "exit": _change_status, "adjustment": _sign}
+"""Kind of a proposal -> what carries it out."""

@@ -18,7 +18,8 @@ import sqlalchemy as sa
 
 from medfloor.errors import ConflictError
 from medfloor.periods import OFFICE_ZONE
-from medfloor.service import invented
+from medfloor.service import invented, jobs
+from medfloor.service.bodies.jobs import SuperviseJob
 from medfloor.service.invented import FACILITIES, PLACE, Someone
 from medfloor.store import cases, ledger, proposals, reconciliation, statements, users
 from medfloor.store.arrears import move, owed
@@ -27,7 +28,7 @@ from medfloor.store.books import Books
 from medfloor.store.engine import Store
 from medfloor.store.imports import import_file
 from medfloor.store.keys import Keyring
-from medfloor.store.office import decide_setting, mark_made_up
+from medfloor.store.office import Office, decide_setting, mark_made_up
 from medfloor.store.postings import SETTLING
 from medfloor.store.resettle import resettle_after
 from medfloor.store.roles import Actor
@@ -124,6 +125,7 @@ def fill(
     story.settle_arrears()
     tell("watch")
     story.screen(TODAY - timedelta(days=3))
+    story.ask_supervision()
     store.attempt(lambda connection: mark_made_up(connection, office=at(TODAY), real=now))
     return story.told()
 
@@ -333,6 +335,14 @@ class _Story:
             lambda connection: decide_setting(
                 connection, "fund_reserve_fen", reserve, actor=_ACTORS["admin"], now=at(day, 9)
             )
+        )
+
+    def ask_supervision(self) -> None:
+        """Let the queue look the year's claims over, once the office is served."""
+        asked = SuperviseJob(kind="supervise", population=None, office_year=TODAY.year).model_dump(mode="json")
+        asked |= {"smallest_cell": Office().smallest_cell, "made": TODAY.isoformat()}
+        self.store.attempt(
+            lambda connection: jobs.ask(connection, "supervise", asked, actor=_ACTORS["head"], now=at(TODAY, 9))
         )
 
     def told(self) -> Filled:

@@ -1,26 +1,24 @@
-"""Explain a settled claim from the ledger: the year as it stood before it, and the facts that its entry was made of."""
+"""Explain settled claims to who may see them: one claim as data and in words, a household's year as a letter."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import sqlalchemy as sa
 
-from medfloor.errors import ConflictError, InputError
-from medfloor.money import format_yuan
-from medfloor.periods import OPEN_END
+from medfloor.errors import NotFoundError
+from medfloor.periods import OFFICE_ZONE
 from medfloor.service.access import Acting
-from medfloor.service.looking import look, person_of_claim
+from medfloor.service.looking import look, person_of_claim, places_of
 from medfloor.service.running import Running
 from medfloor.service.settling import books_of
-from medfloor.store.bills import Bill
-from medfloor.store.schema import claim, entry
-from medfloor.store.year import past_of
+from medfloor.store.explaining import Scene, claims_of_year, scene_of
+from medfloor.store.office import office_of
+from medfloor.store.register import household_on
+from medfloor.store.roles import sees
 
-_AMOUNTS = ("total", "off_catalogue", "over_limit", "first_self_pay", "in_scope")
+if TYPE_CHECKING:
+    from medfloor.reports.printing import Printout
 
 
 def explained(run: Running, acting: Acting, claim_id: str, language: str) -> tuple[dict[str, Any], str]:
@@ -29,128 +27,42 @@ def explained(run: Running, acting: Acting, claim_id: str, language: str) -> tup
     Raises NotFoundError (`no_such_claim`), ConflictError (`cannot_explain`) where the year was settled by another law
     than the one in use.
     """
-    from medfloor.settlement.explain import explain, render
+    from medfloor.settlement.explain import render
 
     books = books_of(run)
 
-    def work(connection: sa.Connection) -> tuple[_Scene, list[str]]:
+    def work(connection: sa.Connection) -> tuple[Scene, list[str]]:
         whose = [person_of_claim(connection, acting, claim_id)]
-        return _scene(connection, claim_id), whose
+        return scene_of(connection, claim_id), whose
 
-    scene = look(run, acting, "explain", work)
-    try:
-        told = explain(claim_id, scene.claims(), scene.people(), scene.spells(), books.law)
-    except InputError as error:
-        raise ConflictError("cannot_explain", f"the claim cannot be explained any more: {error.code}") from None
-    if told.state != "settled" or told.own_total_fen != scene.own_total_fen:
-        raise ConflictError(
-            "cannot_explain", "the law in use gives another answer than the ledger's entry; settle the year again first"
-        )
+    told = look(run, acting, "explain", work).explained(claim_id, books.law)
     return told.to_dict(), render(told, language)
 
 
-class _Scene:
-    """Hold the claims of a year up to one, and of each the facts with which it was settled."""
+def household_letter(run: Running, acting: Acting, household_id: str, *, year: int) -> Printout:
+    """Write the letter to a household about the claims of a benefit year, of the members within the caller's place.
 
-    def __init__(self, bills: list[Bill], said: Mapping[str, Mapping[str, Any]], own_total_fen: int) -> None:
-        self.bills, self.said, self.own_total_fen = bills, said, own_total_fen
+    It names nobody: names are enciphered, and need a reason of their own to be read.
 
-    def claims(self) -> pl.DataFrame:
-        """Give the claims under the contract's names, amounts in yuan."""
-        extra = sorted({name for bill in self.bills for name in bill.extra})
-        rows = []
-        for bill in self.bills:
-            row = {
-                name: getattr(bill, name)
-                for name in ("claim_id", "person_id", "care_type", "facility_level", "area", "referral", "continues",
-                             "diagnosis", "provider_id")
-            }  # fmt: skip
-            row |= {name: getattr(bill, name).isoformat() for name in ("start_date", "end_date", "settled_date")}
-            row |= {name: format_yuan(getattr(bill, f"{name}_fen")) for name in _AMOUNTS}
-            row |= {name: format_yuan(bill.extra[name]) if name in bill.extra else None for name in extra}
-            rows.append(row)
-        return _text(rows)
+    Raises NotFoundError (`no_such_household`, `no_claims` where none of the year stands), ConflictError
+    (`cannot_explain`).
+    """
+    from medfloor.reports.family_letter import Sender, family_letter
 
-    def people(self) -> pl.DataFrame:
-        """Give the people as each claim saw them: one row an enrolment."""
-        rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for said in self.said.values():
-            person = said["person"]
-            since, until = person["enrolled"]
-            row = {name: person.get(name) for name in _PERSON}
-            row["family_doctor"] = "1" if person.get("family_doctor") else "0"
-            if since > "0001-01-01":
-                row["enrolled_from"] = since
-            if until < OPEN_END.isoformat():
-                row["enrolled_to"] = _day_before(until)
-            if person["scheme"] == "none":
-                # Who is enrolled nowhere on a day has no row of that day; without any row they would not be known.
-                rows.setdefault((person["person_id"], "none"), row)
-            else:
-                rows[person["person_id"], since] = row
-                rows.pop((person["person_id"], "none"), None)
-        return _text(list(rows.values()))
+    books = books_of(run)
+    day = acting.now.astimezone(OFFICE_ZONE).date()
 
-    def spells(self) -> pl.DataFrame:
-        """Give the statuses that the claims were settled with."""
-        rows = {
-            (said["person"]["person_id"], group, since, until)
-            for said in self.said.values()
-            for group, since, until in said["spells"]
-        }
-        return _text(
-            [
-                {
-                    "person_id": person_id,
-                    "group": group,
-                    "from_date": since if since > "0001-01-01" else None,
-                    "to_date": _day_before(until) if until < OPEN_END.isoformat() else None,
-                }
-                for person_id, group, since, until in sorted(rows)
-            ],
-            ("person_id", "group", "from_date", "to_date"),
-        )
+    def work(connection: sa.Connection) -> tuple[tuple[str, list[tuple[str, Scene]]], list[str]]:
+        members = household_on(connection, household_id, day).members
+        places = places_of(connection, members)
+        mine = [one for one in members if sees(acting.actor, places.get(one, ""))]
+        if not mine:
+            raise NotFoundError("no_such_household", "the register has no such household on that day; check its number")
+        scenes = [(one, scene_of(connection, one)) for one in claims_of_year(connection, mine, year)]
+        return (office_of(connection).name, scenes), mine
 
-
-def _scene(connection: sa.Connection, claim_id: str) -> _Scene:
-    row = connection.execute(sa.select(claim).where(claim.c.claim_id == claim_id)).one()
-    mine = Bill.from_row(row)
-    past = past_of(connection, row.account_id)
-    bills = [one.bill for one in past.standing.values() if one.bill.order < mine.order]
-    bills.append(mine)
-    said: dict[str, Mapping[str, Any]] = {}
-    own = 0
-    kinds = ("settlement", "correction", "reinstatement", "difference")
-    wanted = {bill.claim_id for bill in bills}
-    for one in connection.execute(
-        sa.select(entry.c.claim_id, entry.c.input, entry.c.result)
-        .where(entry.c.account_id == row.account_id, entry.c.kind.in_(kinds))
-        .order_by(entry.c.number)
-    ):
-        if one.claim_id in wanted:
-            said[one.claim_id] = json.loads(one.input)
-            if one.claim_id == claim_id:
-                own = json.loads(one.result)["own_total"]
-    return _Scene(sorted(bills, key=lambda bill: bill.order), said, own)
-
-
-_PERSON = (
-    "person_id", "household_id", "birth_date", "sex", "scheme", "residence", "insured_class", "continuous_years",
-    "claim_free_years",
-)  # fmt: skip
-
-
-def _text(rows: list[dict[str, Any]], names: Iterable[str] = ()) -> pl.DataFrame:
-    """Make a table of text; a column that says nothing of anybody is left out, as files leave it out."""
-    listed = list(dict.fromkeys([*names, *(name for row in rows for name in row)]))
-    columns = {name: [None if row.get(name) is None else str(row[name]) for row in rows] for name in listed}
-    kept = {
-        name: values for name, values in columns.items() if name in tuple(names) or any(v is not None for v in values)
-    }
-    return pl.DataFrame(kept, schema=dict.fromkeys(kept, pl.String))
-
-
-def _day_before(day: str) -> str:
-    from datetime import date, timedelta
-
-    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+    office, scenes = look(run, acting, "print_letter", work, detail=f"benefit year {year}")
+    if not scenes:
+        raise NotFoundError("no_claims", f"no claim of the household stands in {year}; choose another year")
+    told = [scene.explained(claim_id, books.law) for claim_id, scene in scenes]
+    return family_letter(told, Sender(office=office), made=day, lang=acting.language)

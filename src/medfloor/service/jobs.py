@@ -73,6 +73,15 @@ def newest(
     return list(connection.execute(query).mappings())
 
 
+def newest_of_office(connection: sa.Connection, kind: str) -> sa.RowMapping | None:
+    """Give the newest job of a kind that is done and was about a year of the office; None where there is none."""
+    asked = sa.select(table).where(
+        table.c.kind == kind, table.c.state == "done", table.c.parameters.like('%"office_year": _%'),
+        ~table.c.parameters.like('%"office_year": null%'),
+    )  # fmt: skip
+    return connection.execute(asked.order_by(table.c.id.desc()).limit(1)).mappings().one_or_none()
+
+
 def cancel(connection: sa.Connection, number: int, *, now: datetime) -> None:
     """End a job that waits or runs. Raises NotFoundError, ConflictError (`job_over`)."""
     _move(connection, number, ("waiting", "running"), {"state": "cancelled", "finished_at": now})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from medfloor.errors import InputError
 from medfloor.service.results import keep
 from medfloor.service.work import Task
 
@@ -34,7 +35,7 @@ def simulated(task: Task) -> None:
     tell(5, 100)
     result = simulate(
         [population],
-        asked["baseline"],
+        task.law(asked["baseline"]),
         reforms,
         draws=asked["draws"],
         seed=asked["seed"],
@@ -66,8 +67,8 @@ def optimised(task: Task) -> None:
     population, about = population_for(task)
     task.tell(5, 100)
     found = optimise(
-        population, asked["baseline"], levers, minimise=asked["minimise"], looks=asked["looks"], seed=asked["seed"],
-        progress=lambda done, whole: task.tell(5 + 80 * done // max(1, whole), 100),
+        population, task.law(asked["baseline"]), levers, minimise=asked["minimise"], looks=asked["looks"],
+        seed=asked["seed"], progress=lambda done, whole: task.tell(5 + 80 * done // max(1, whole), 100),
     )  # fmt: skip
     for one in found.winners:
         (task.folder / f"{one.name}.yaml").write_text(found.reform(one), encoding="utf-8")
@@ -110,6 +111,12 @@ def _office(task: Task, year: int) -> Population:
             found = office_year(connection, year)
     finally:
         store.close()
+    if found.households["consumption"].is_not_null().sum() == 0:
+        raise InputError(
+            "no_consumption",
+            f"none of the {found.households.height:,} households has its consumption, without which protection cannot "
+            "be measured; import households with a column consumption",
+        )
     return population_of(found.claims, found.people, found.households, found.spells, name=f"{year}", year=year)
 
 
@@ -119,7 +126,14 @@ def _is_of_people(asked: dict[str, Any]) -> bool:
 
 def _without_few(result: Simulation, smallest: int) -> Simulation:
     """Leave out what is said of groups of fewer people than the office's smallest cell."""
-    return replace(result, groups=_kept(result.groups, smallest), protection=_kept(result.protection, smallest))
+    return replace(
+        result,
+        protection=_kept(result.protection, smallest),
+        payers=_kept(result.payers, smallest),
+        groups=_kept(result.groups, smallest),
+        use=_kept(result.use, smallest),
+        with_premiums=None if result.with_premiums is None else _kept(result.with_premiums, smallest),
+    )
 
 
 def _kept(result: Result, smallest: int) -> Result:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medfloor.errors import MedfloorError, UsageError
-from medfloor.service.problems import problem
+from medfloor.service.problems import answer, problem
 from medfloor.service.settings import Settings
 
 MOST_ADDRESS_BYTES = 4096
@@ -45,11 +45,16 @@ class Limits:
             return
         try:
             check_address(scope, self.hosts)
+        except MedfloorError as error:
+            # No page for it: a page would be made with this address.
+            await problem(error, scope)(scope, receive, send)
+            return
+        try:
             receive = await self._body(scope, receive)
         except _GoneError:
             return
         except MedfloorError as error:
-            await problem(error, scope)(scope, receive, send)
+            await answer(Request(scope), error)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 

@@ -18,11 +18,12 @@ from typing import Any, TextIO
 
 import orjson
 import structlog
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medfloor.errors import StoreError
 from medfloor.service.metrics import Metrics
-from medfloor.service.problems import as_ours, problem
+from medfloor.service.problems import answer, as_ours
 
 _ID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 _QUIET = {"/health/live", "/health/ready", "/metrics"}
@@ -106,7 +107,8 @@ class Requests:
             if status:
                 self._bug(request_id, scope, error)
                 raise _CutOffError from None
-            await problem(self._told(request_id, scope, error), scope)(scope, receive, send_with_id)
+            told = self._told(request_id, scope, error)
+            await answer(Request(scope), told)(scope, receive, send_with_id)
         finally:
             self._note(scope, status, time.perf_counter() - began)
 

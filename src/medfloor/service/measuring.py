@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,10 @@ def measured(task: Task) -> None:
 
     asked = task.asked
     if asked["table"] is None:
-        frame, about = _made_up(asked["people"], asked["seed"]), [("made_up", f"{asked['people']:,}")]
+        frame, about = (
+            _made_up(asked["people"], asked["seed"]),
+            [("made_up", f"{asked['people']:,}"), ("seed", str(asked["seed"]))],
+        )
     else:
         frame, about = _read(task), [("population", asked["table"])]
     _check_groups(frame, asked["by"], task.smallest_cell)
@@ -59,15 +63,16 @@ def measured(task: Task) -> None:
         lambda lang: sheets_of_record(named(lang), lang),
         {key: result.to_frame("en") for key, result in results},
         made=task.made,
-        facts=about,
+        facts=[*about, *_asked(asked)],
     )  # fmt: skip
 
 
 def studied(task: Task) -> None:
     """Run a study on a folder of data or on made-up files, and keep it as the paper would print it."""
     from medfloor.studies import run_study
-    from medfloor.studies.laid_out import study_printout
     from medfloor.studies.pages import _sheet, rows_of
+    from medfloor.studies.paper import study_paper
+    from medfloor.studies.small_cells import without_few
 
     asked = task.asked
     with tempfile.TemporaryDirectory(prefix="medfloor-study-") as made_up:
@@ -77,16 +82,28 @@ def studied(task: Task) -> None:
             data, about = Path(made_up), [("made_up_files", str(asked["seed"]))]
             _write_made_up(data, asked["study"], asked["seed"])
         task.tell(25, 100)
-        found = run_study(asked["study"], data, seed=asked["seed"])
+        # Where the files lay on the server is nobody's business; `about` says which data they are.
+        found = replace(run_study(asked["study"], data, seed=asked["seed"]), data="")
+    if asked["data"]:
+        found = without_few(found, task.smallest_cell)
     task.tell(70, 100)
     keep(
         task.folder,
-        lambda made, lang: study_printout(found, made=made, lang=lang),
+        lambda made, lang: study_paper(found, made=made, lang=lang),
         lambda lang: [_sheet(one, lang) for one in found.tables()],
         {f"table-{number}": rows_of(one, "en") for number, one in enumerate(found.tables(), 1)},
         made=task.made,
         facts=about,
     )
+
+
+def _asked(asked: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say what was asked for beyond the measure: its line where it has one, groups, and columns by other names."""
+    told = [("line", asked["line"])] if asked["line"] and asked["measure"] in ("poverty", "impoverishing") else []
+    told += [("cutoff", f"{asked['cutoff']:,g}")] if asked["cutoff"] and asked["measure"] == "cliff" else []
+    told += [("by", ", ".join(asked["by"]))] if asked["by"] else []
+    pairs = ", ".join(f"{ours}={theirs}" for ours, theirs in asked["columns"].items())
+    return told + ([("columns", pairs)] if pairs else [])
 
 
 def _results(asked: dict[str, Any], frame: pl.DataFrame, common: dict[str, Any]) -> list[tuple[str, Result]]:

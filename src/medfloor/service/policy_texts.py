@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medfloor.errors import UsageError
 from medfloor.policy.load import read_yaml
-from medfloor.service.bodies.policies import ADDRESS_PATTERN
+from medfloor.service.bodies.policies import LIBRARY_PATTERN
 
 
 def write_policy(path: Path, text: str) -> Path:
@@ -22,7 +22,7 @@ def write_policy(path: Path, text: str) -> Path:
         raise UsageError("policy_text", "a policy given as text has no anchors and aliases; write the values out")
     path.write_text(text, encoding="utf-8")
     parent = read_yaml(path).get("extends")
-    if parent is not None and not re.fullmatch(ADDRESS_PATTERN, str(parent)):
+    if parent is not None and not re.fullmatch(LIBRARY_PATTERN, str(parent)):
         raise UsageError("policy_text", "a policy given as text extends one of the library, as cn/beijing")
     return path
 

@@ -170,6 +170,12 @@ _LIMITS = ("ge", "gt", "le", "lt", "min_length", "max_length", "expected", "patt
 
 def _rule(one: Mapping[str, Any], language: str) -> str:
     key = f"invalid.{one['type']}"
+    if one["type"] == "string_pattern_mismatch":
+        # In words, where the catalogue has them: a pattern tells a person at a counter nothing.
+        # The same name may mean another thing elsewhere (by whom, by which column), so what it lies in goes first.
+        place = [part for part in one["loc"] if isinstance(part, str)]
+        named = [f"invalid_form.{'_'.join(place[-many:])}" for many in (2, 1)]
+        key = next((one for one in named if knows(one, language)), key)
     if not knows(key, language):
         key = "invalid.other"
     values = {name: value for name, value in (one.get("ctx") or {}).items() if name in _LIMITS}
@@ -180,24 +186,31 @@ def _rule(one: Mapping[str, Any], language: str) -> str:
 
 
 async def _handle(request: Request, error: Exception) -> Response:
-    return _answer(request, as_ours(error))
+    return answer(request, as_ours(error))
 
 
-def _answer(request: Request, error: MedfloorError, *, errors: Sequence[Mapping[str, str]] = ()) -> Response:
-    """Answer a browser that asked for a page with a page, and a program with problem details."""
+def answer(request: Request, error: MedfloorError, *, errors: Sequence[Mapping[str, str]] = ()) -> Response:
+    """Answer a browser that asked for a page with a page, and a program with problem details.
+
+    Where the page itself cannot be made, which a bug in it may cause, a browser gets problem details too.
+    """
     from medfloor.service.pages.frame import wants_page
 
     if wants_page(request):
         from medfloor.service.pages.refusals import page_of
 
-        return page_of(request, error, errors=errors)
+        try:
+            return page_of(request, error, errors=errors)
+        except Exception:
+            if error.code != "bug_inside":
+                raise
     return problem(error, request.scope, errors=errors)
 
 
 async def _handle_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     ours = _of_http(error.status_code)
-    response = _outcome(ours, request) if request.url.path.startswith("/fhir/") else _answer(request, ours)
+    response = _outcome(ours, request) if request.url.path.startswith("/fhir/") else answer(request, ours)
     if error.status_code == 405 and error.headers and "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
@@ -217,9 +230,13 @@ async def _handle_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     if any(one["type"] == "json_invalid" for one in error.errors()):
         return problem(UsageError("bad_json", "the body is not JSON; send an object in UTF-8"), request.scope)
-    errors = field_errors(error.errors(), language_of(request.scope))
+    from medfloor.service.pages.frame import language_of_page, wants_page
+
+    paged = wants_page(request)
+    language = language_of_page(request, request.scope["state"].get("acting")) if paged else language_of(request.scope)
+    errors = field_errors(error.errors(), language)
     about = InputError("bad_request_fields", "fields of the request cannot be read; `errors` names each with its rule")
-    return _answer(request, about, errors=errors)
+    return answer(request, about, errors=errors)
 
 
 def as_ours(error: Exception) -> MedfloorError:

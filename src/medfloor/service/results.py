@@ -86,6 +86,16 @@ def file_of(folder: Path, name: str) -> Path:
     return place
 
 
+def leads_in(folder: Path) -> int | None:
+    """Count the leads that a supervision kept, without reading them; None where they are not kept any more."""
+    import polars as pl
+
+    file = folder / FOLDER / LEADS
+    if not file.is_file():
+        return None
+    return int(pl.scan_parquet(file).select(pl.len()).collect().item())
+
+
 def _write_page(place: Path, printout: Printout) -> None:
     from medfloor.reports.printing import cell_text
 
@@ -105,6 +115,7 @@ def _write_page(place: Path, printout: Printout) -> None:
                 (place / told["file"]).write_bytes(told.pop("svg"))
             if told["kind"] == "table":
                 told["rows"] = [[cell_text(cell) for cell in row] for row in told["rows"]]
+                told["words"] = [_is_words([row[at] for row in told["rows"]]) for at in range(len(told["heads"]))]
             blocks.append(told)
         parts.append({"title": part.title, "level": part.level, "blocks": blocks})
     page = {
@@ -113,6 +124,17 @@ def _write_page(place: Path, printout: Printout) -> None:
         "made": printout.made.isoformat(),
     }  # fmt: skip
     (place / f"page-{lang}.json").write_text(json.dumps(page, ensure_ascii=False), encoding="utf-8")
+
+
+def _is_words(cells: Sequence[str]) -> bool:
+    r"""Say whether a column holds words rather than numbers; words stand to the left, whatever stands before them.
+
+    >>> _is_words(["official", "assumption"]), _is_words(["1.2 %", "-"]), _is_words(["7.7 | 11.6", "- | -"])
+    (True, False, False)
+    """
+    told = [one for one in cells if any(sign.isalnum() for sign in one)]
+    wordy = [one for one in told if len(re.findall(r"[^\W\d_]", one)) > len(re.findall(r"\d", one))]
+    return len(wordy) > len(told) / 2
 
 
 def _plain(block: Block, lang: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter
@@ -54,6 +55,10 @@ class Running:
     """Everything in the store is invented, and every page says so."""
     hashing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(HASHING))
     """Passwords are looked at a few at a time: each takes 64 MiB, and strangers could ask for all of them at once."""
+    worked_out: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    """Numbers of the whole office that take long, by what was asked, each with its moment (`service/foresight.py`)."""
+    working_out: Lock = field(default_factory=Lock)
+    """Only one of them is worked out at a time: each takes memory and a processor for a while."""
 
 
 async def running(request: Request) -> Running:

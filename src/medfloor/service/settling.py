@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 
-from medfloor.errors import ConflictError
+from medfloor.errors import ConflictError, UsageError
+from medfloor.periods import OFFICE_ZONE
 from medfloor.service.access import Acting
 from medfloor.service.bodies.settlements import ChangedClaim, ClaimBody, Preview, Proposed, Reversal, Settlement
 from medfloor.service.looking import look, no_claim, no_person, note, person_of_claim, places_of
@@ -196,6 +198,12 @@ def claim_of(bill: Bill) -> ClaimBody:
     """Give a bill of the ledger as a claim; its ids may come from files and are taken as they are."""
     values: dict[str, Any] = {name: getattr(bill, name) for name in ClaimBody.model_fields if name != "extra_fen"}
     return ClaimBody.model_construct(**values, extra_fen=dict(bill.extra))
+
+
+def check_not_ahead(day: date | None, acting: Acting) -> None:
+    """Refuse a day that has not come yet: what is written down was done. Raises UsageError (`day_ahead`)."""
+    if day is not None and day > acting.now.astimezone(OFFICE_ZONE).date():
+        raise UsageError("day_ahead", f"{day} lies ahead; money is written down on the day on which it moved")
 
 
 def books_of(run: Running) -> Books:

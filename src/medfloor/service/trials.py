@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medfloor.errors import ConflictError, MedfloorError, PolicyError
+from medfloor.service.policy_files import jobs_folder_of, without_folder
 from medfloor.service.policy_texts import write_policy
 from medfloor.words import say
 
@@ -115,6 +116,8 @@ class Trial:
 def attempt(address: str, text: str, family: Family) -> Trial:
     """Lay a reform over a policy and say what it does to a family's bill and to the sample.
 
+    `address` is what `load_policy` takes: a version of the library, or an own policy's file.
+
     Raises what reading the reform raises (PolicyError, UsageError), ConflictError (`busy_trials`) where too many are
     tried at once.
     """
@@ -124,7 +127,7 @@ def attempt(address: str, text: str, family: Family) -> Trial:
     if not _AT_ONCE.acquire(timeout=10):
         raise ConflictError("busy_trials", "others are trying reforms; ask again in a moment")
     try:
-        with _written(text) as file:
+        with _written(text, address) as file:
             after = scenario(address, [file])
             on_family, family_error = _on_family(address, file, family)
         sample, sample_error = _on_sample(address, after)
@@ -139,7 +142,7 @@ def reformed(address: str, text: str) -> Policy:
     """Give the last version of a policy with a reform laid over it. Raises what loading raises."""
     from medfloor.policy.load import load_policy
 
-    with _written(text) as file:
+    with _written(text, address) as file:
         return load_policy(address, [file]).versions[-1]
 
 
@@ -153,7 +156,7 @@ def reformed_and_curve(
     from medfloor.policy.load import load_policy
     from medfloor.simulation import household
 
-    with _written(text) as file:
+    with _written(text, address) as file:
         law = load_policy(address, [file]).versions[-1]
         try:
             return law, household(family, address, baseline_reforms=[str(file)], high=high, points=POINTS)
@@ -162,15 +165,16 @@ def reformed_and_curve(
 
 
 @contextmanager
-def _written(text: str) -> Iterator[Path]:
-    """Give a reform as a file for a moment; what is wrong with it names the line and not the server's folder."""
+def _written(text: str, source: str) -> Iterator[Path]:
+    """Give a reform as a file for a moment; what is wrong with it names the line and not the server's folders."""
     with tempfile.TemporaryDirectory(prefix="medfloor-try-") as folder:
         try:
             yield write_policy(Path(folder) / "reform.yaml", text)
         except (RecursionError, ValueError, ArithmeticError, TypeError, KeyError):
             raise PolicyError("policy_syntax", "the text cannot be read as a reform; see docs/reforms.md") from None
         except PolicyError as error:
-            raise PolicyError(error.code, error.message.replace(f"{folder}/", "")) from None
+            told = error.message.replace(f"{folder}/", "")
+            raise PolicyError(error.code, without_folder(told, jobs_folder_of(source))) from None
 
 
 def warm(address: str) -> None:

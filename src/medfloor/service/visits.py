@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import polars as pl
 import sqlalchemy as sa
 
 from medfloor.service import following
@@ -14,9 +15,6 @@ from medfloor.service.looking import look
 from medfloor.service.running import Running
 from medfloor.store.cases import case_rules
 from medfloor.store.watchlist import count_households, waiting_for_visit
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MOST = 500
 """So many visits a week can be planned on a page."""
@@ -77,17 +75,18 @@ def week_of(run: Running, acting: Acting, *, capacity: int, apart: bool = False)
 
 
 def _planned(connection: sa.Connection, acting: Acting, day: date, capacity: int, apart: bool) -> Week:
-    from medfloor.watch.capacity import plan_visits, queue
+    from medfloor.watch.capacity import plan_queue, queue
 
     found = waiting_for_visit(connection, acting.actor, day=day, apart=apart)
     rules = case_rules(connection, on=day)
     homes = count_households(connection, acting.actor, day=day) or None
-    common: dict[str, Any] = {"capacity": capacity, "as_of": day, "weeks": 1, "households": homes, "rules": rules}
-    plans = {method: plan_visits(found, method=method, **common) for method in ("harm", "first_come")}
     waiting = queue(found, as_of=day, rules=rules)
-    case_of = dict(found.select("household_id", "case_id").iter_rows())
+    common: dict[str, Any] = {"capacity": capacity, "as_of": day, "weeks": 1, "households": homes}
+    plans = {method: plan_queue(waiting, method=method, **common) for method in ("harm", "first_come")}
     last = day + timedelta(days=6)
     given = {method: set(plan["household_id"].to_list()) for method, plan in plans.items()}
+    listed = found.filter(pl.col("household_id").is_in([*given["harm"], *given["first_come"]]))
+    case_of = dict(listed.select("household_id", "case_id").iter_rows())
     made = {
         method: _plan(method, plan, waiting, case_of, given["first_come" if method == "harm" else "harm"], last)
         for method, plan in plans.items()
@@ -108,5 +107,5 @@ def _plan(
         for row in plan.iter_rows(named=True)
     )  # fmt: skip
     mine = {one.household_id for one in visits}
-    left = sum(due <= last and home not in mine for home, due in waiting.select("household_id", "due").iter_rows())
+    left = waiting.filter((pl.col("due") <= last) & ~pl.col("household_id").is_in(list(mine))).height
     return Plan(method, visits, sum(one.expected_harm for one in visits), left)

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from medfloor.errors import MedfloorError, NotFoundError
+from medfloor.service.policy_files import source_of
 from medfloor.store.office import Office
 
 WORK = {
     "simulate": "laboratory:simulated", "optimise": "laboratory:optimised", "project": "funding:projected",
-    "pool": "funding:pooled", "adjust": "funding:adjusted", "supervise": "funding:supervised",
-    "measure": "measuring:measured", "study": "measuring:studied",
+    "contrast": "funding:contrasted", "backtest": "funding:backtested", "pool": "funding:pooled",
+    "adjust": "funding:adjusted", "supervise": "funding:supervised", "measure": "measuring:measured",
+    "study": "measuring:studied",
 }  # fmt: skip
 """Kind of a job -> the module of this room and its function that does it; each takes a `Task`."""
 
@@ -51,6 +55,13 @@ class Task:
         found: int = self.asked.get("smallest_cell", Office().smallest_cell)
         return found
 
+    def law(self, name: str) -> str:
+        """Give what `load_policy` takes for a policy of the library, or one of the office's own (own/<hash>).
+
+        Raises NotFoundError (`policy_not_found`).
+        """
+        return source_of(self.folder.parent, name)
+
     def inside(self, name: str) -> Path:
         """Give a file or folder of the office's data folder. Raises NotFoundError (`no_data`)."""
         if self.data is not None:
@@ -70,6 +81,7 @@ def carry_out(
     # The server decides when work ends; its own Ctrl-C must not end it half-way with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)  # settlements come first
+    _end_with_server()
     try:
         asked = json.loads(parameters)
         if kind == "screen":
@@ -86,6 +98,19 @@ def carry_out(
         told.send(("failed", f"bug_inside:{type(error).__name__}"[:64]))
     finally:
         told.close()
+
+
+def _end_with_server() -> None:
+    """End when the server is gone: nobody would hear how the work ended, and it may be asked for again meanwhile."""
+    server = multiprocessing.parent_process()
+    if server is None:
+        return
+
+    def watch() -> None:
+        server.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="server", daemon=True).start()
 
 
 def _teller(told: Connection) -> Any:

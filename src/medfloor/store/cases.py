@@ -39,7 +39,7 @@ from medfloor.watch.calendar import Calendar, shipped_calendar
 from medfloor.watch.cases import Case, Event, apply, due_dates, event_of, event_record, replay
 from medfloor.watch.cases import open_case as opened
 from medfloor.watch.deadlines import CaseRules, Due, load_case_rules
-from medfloor.watch.quality import case_table, check_cases
+from medfloor.watch.quality import CASE_COLUMNS, case_table, check_cases
 from medfloor.watch.rules import load_rules
 
 TEXTS = ("reason", "measure", "given_by")
@@ -234,10 +234,10 @@ def check_office(connection: sa.Connection, actor: Actor, *, on: date) -> pl.Dat
     """Hold all cases of the actor's place against the rules, and the register's incomes against the line.
 
     Gives the findings of `watch.quality.check_cases`: late steps, early removals, households under the line that nobody
-    follows. Without a line of the place, incomes are not looked at.
+    follows. Without a line of the place, incomes are not looked at. A case is rebuilt from its steps once; until it has
+    a further one, what the checks ask of it is remembered.
     """
-    rows = _rows(connection, *_seen(actor, None))
-    table = case_table(case for case, _ in load(connection, rows).values())
+    table = _table(connection, _seen(actor, None))
     homes = _incomes(connection, actor, on)
     return check_cases(table, case_rules(connection, on=on), shipped_calendar(), on=on, households=homes)
 
@@ -319,6 +319,27 @@ def load(connection: sa.Connection, rows: Sequence[Any], keyring: Keyring | None
             case = replay(steps, case_id=row.case_id, household_id=row.household_id, place=row.place)
             out[row.case_id] = (case, row)
     return out
+
+
+def _table(connection: sa.Connection, clauses: Sequence[sa.ColumnElement[bool]]) -> pl.DataFrame:
+    """Give cases as `case_table` does; only those are rebuilt that are not remembered as they stand."""
+    names = ("case_id", "head", "place", "household_id")
+    asked = sa.select(*(watch_case.c[name] for name in names)).where(*clauses).order_by(watch_case.c.case_id)
+    lines = {row[0]: _REMEMBERED.get(tuple(row)) for row in connection.execute(asked).all()}
+    for some in chunks([case_id for case_id, line in lines.items() if line is None]):
+        cases = load(connection, _rows(connection, watch_case.c.case_id.in_(some)))
+        if len(_REMEMBERED) + len(cases) > _MOST_REMEMBERED:
+            _REMEMBERED.clear()
+        for line in case_table(case for case, _ in cases.values()).iter_rows():
+            row = cases[line[0]][1]
+            _REMEMBERED[tuple(getattr(row, name) for name in names)] = lines[line[0]] = line
+    return pl.DataFrame(list(lines.values()), schema=CASE_COLUMNS, orient="row")
+
+
+_MOST_REMEMBERED = 100_000
+_REMEMBERED: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+"""(case, hash of its last step, place, household) -> its line of `case_table`. The hash is that of the whole chain, so
+that a line can only be that of the case as it stands; it holds days and amounts, and nothing that people wrote."""
 
 
 def cases_of_households(connection: sa.Connection, household_ids: Iterable[str]) -> dict[str, Any]:
@@ -634,27 +655,37 @@ def _verified(row: Any, events: Sequence[Any], keyring: Keyring | None) -> list[
 
 
 def _incomes(connection: sa.Connection, actor: Actor, on: date) -> pl.DataFrame | None:
-    """Give income and line a head of every household of the register whose income is known."""
+    """Give income and line a head of households that the checks ask of: at or under the line, or with a removed case.
+
+    Of the others nothing would be found, and they are nearly all of the register.
+    """
     office = office_of(connection)
     try:
         line = load_rules(office.place if len(office.place) >= 6 else "cn", on=on).line("monitoring", on.year)
     except InputError:
         return None
-    members = (
-        sa.select(person_fact.c.household_id, sa.func.count().label("heads"))
-        .where(believed(person_fact, None), holding(person_fact, on), person_fact.c.deceased_on.is_(None))
-        .group_by(person_fact.c.household_id)
-        .subquery()
-    )
-    size = sa.func.coalesce(household.c.size, members.c.heads)
-    asked = (
-        sa.select(household.c.household_id, household.c.income_fen, size)
-        .outerjoin(members, members.c.household_id == household.c.household_id)
-        .where(believed(household, None), holding(household, on), household.c.income_fen.is_not(None), size > 0)
+    # Asked for only where the household does not say how many it is.
+    heads = (
+        sa.select(sa.func.count())
+        .where(
+            person_fact.c.household_id == household.c.household_id,
+            believed(person_fact, None), holding(person_fact, on), person_fact.c.deceased_on.is_(None),
+        )
+        .scalar_subquery()
+    )  # fmt: skip
+    size = sa.func.coalesce(household.c.size, heads)
+    removed = sa.select(watch_case.c.household_id).where(watch_case.c.state == "removed")
+    asked = sa.select(household.c.household_id, household.c.income_fen, size).where(
+        believed(household, None),
+        holding(household, on),
+        household.c.income_fen.is_not(None),
+        size > 0,
+        # A head has so many whole fen, so that less than one fen above the line is at the line.
+        sa.or_(household.c.income_fen < (line.fen + 1) * size, household.c.household_id.in_(removed)),
     )
     if actor.place:
         asked = asked.where(household.c.place.startswith(place_prefix(actor.place), autoescape=True))
-    rows = [(home, income // heads, line.fen) for home, income, heads in connection.execute(asked)]
+    rows = [(home, income // heads, line.fen) for home, income, heads in connection.execute(asked).all()]
     kinds = {"household_id": pl.String, "income_head_fen": pl.Int64, "line_head_fen": pl.Int64}
     return pl.DataFrame(rows, schema=kinds, orient="row")
 

@@ -26,7 +26,7 @@ from medfloor.periods import OFFICE_ZONE, age_on
 from medfloor.store import audit, schema
 from medfloor.store.engine import Store
 from medfloor.store.entries import canonical
-from medfloor.store.exchange_terms import ANSWERS, Terms
+from medfloor.store.exchange_terms import ANSWERS, Terms, all_terms
 from medfloor.store.history import believed, chunks, holding
 from medfloor.store.keys import Keyring
 from medfloor.store.office import office_of
@@ -127,10 +127,18 @@ def send(
 def exchanges(
     connection: sa.Connection, actor: Actor, *, department: str | None = None, after: int = 0, limit: int = 100
 ) -> list[Exchange]:
-    """List what was sent out of the actor's place, oldest first. Raises AccessError (`forbidden`)."""
+    """List what was sent out of the actor's place, oldest first.
+
+    Raises AccessError (`forbidden`), UsageError (`unknown_department`) for one that gets no lists and never got one.
+    """
     require(actor, "read_exchanges")
     asked = sa.select(_sent).where(_sent.c.id > after).order_by(_sent.c.id)
     if department is not None:
+        named = {one.department for one in all_terms()}
+        named |= set(connection.execute(sa.select(_sent.c.department).distinct()).scalars())
+        if department not in named:
+            told = f"nothing is sent to {department!r}; there are {', '.join(sorted(named))}"
+            raise UsageError("unknown_department", told)
         asked = asked.where(_sent.c.department == department)
     rows = [row for row in connection.execute(asked.limit(limit)) if sees(actor, row.place)]
     counts = _answered(connection, [row.id for row in rows])
@@ -158,6 +166,33 @@ def exchange_of(connection: sa.Connection, exchange_id: int, actor: Actor) -> tu
     row = found(connection, exchange_id, actor)
     manifest: dict[str, Any] = json.loads(row.manifest)
     return _exchange(row, _answered(connection, [row.id]).get(row.id, 0)), manifest
+
+
+def retold(manifest: Mapping[str, Any], lang: str) -> dict[str, Any]:
+    """Give a manifest with its words in another language than it was sent in; what it says, and its hash, stay.
+
+    The purpose of an office's own terms is known in the language of the sending only, and stays as it is.
+    """
+    called = f"exchange_department.{manifest['department']}"
+    there = [
+        one for one in all_terms() if (one.department, one.purpose) == (manifest["department"], manifest["purpose"])
+    ]
+    same = [one for one in there if one.title(manifest["language"]) == manifest["purpose_text"]]
+    return {
+        **manifest,
+        "department_name": say(called, lang) if knows(called, lang) else manifest["department_name"],
+        "purpose_text": same[0].title(lang) if same else manifest["purpose_text"],
+        "grounds": [{**one, "trust_text": say(f"watch_trust.{one['trust']}", lang)} for one in manifest["grounds"]],
+        "columns": [
+            {
+                **one,
+                "title": say(f"exchange_column.{one['name']}", lang),
+                "why": say(f"exchange_why.{one['name']}", lang),
+            }
+            for one in manifest["columns"]
+        ],
+        "duty": say("exchange.duty", lang, day=manifest["keep_until"]),
+    }
 
 
 def sent_again(

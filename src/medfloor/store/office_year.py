@@ -37,7 +37,7 @@ class OfficeYear:
 def office_year(connection: sa.Connection, year: int) -> OfficeYear:
     """Give the tables of a benefit year, people and households as on its last day.
 
-    Raises InputError no_rows where no claim of the year stands.
+    Raises InputError no_claims_of_year where no claim of the year stands.
     """
     turned = sa.select(entry.c.claim_id, entry.c.number, entry.c.kind).where(
         entry.c.kind.in_(("reversal", "reinstatement"))
@@ -55,7 +55,7 @@ def office_year(connection: sa.Connection, year: int) -> OfficeYear:
     rows = connection.execute(asked).all()
     claims = pl.DataFrame(rows, schema=_KINDS, orient="row").filter(~pl.col("claim_id").is_in(gone))
     if not claims.height:
-        raise InputError("no_rows", f"no claim of {year} stands in the office")
+        raise InputError("no_claims_of_year", f"no claim of {year} stands in the office")
     register = register_of(connection, as_of=date(year, 12, 31))
     people = register.people.select("person_id", "household_id", "residence", "birth_date", "sex", "death_date")
     assert register.spells is not None, "the store's register has statuses"

@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "reversal": "decide_reversal",
     "status_change": "decide_status",
     "exit": "decide_status",
+    "adjustment": "decide_adjustment",
 }
 """What can be proposed -> the permission that it takes to decide."""
 

@@ -501,7 +501,7 @@ watch_pending = sa.Table(
 
 proposal = sa.Table(
     "proposal", metadata, _key(),
-    sa.Column("kind", sa.String(24), nullable=False),  # reversal, status_change, exit
+    sa.Column("kind", sa.String(24), nullable=False),  # reversal, status_change, exit, adjustment
     sa.Column("person_id", sa.String(64)),
     sa.Column("place", sa.String(12), nullable=False, server_default=""),
     sa.Column("payload", sa.Text, nullable=False),

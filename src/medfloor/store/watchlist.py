@@ -128,14 +128,14 @@ def waiting_for_visit(connection: sa.Connection, actor: Actor, *, day: date, apa
         .outerjoin(alert, sa.and_(alert.c.household_id == case.c.household_id, alert.c.as_of >= case.c.found_on))
         .where(case.c.state == "found", *_within(case.c.place, actor, None))
     )
-    rows = list(connection.execute(asked))
+    rows = list(connection.execute(asked).all())
     if apart:
         town = sa.func.substr(alert.c.place, 1, 9)
         open_case = sa.exists().where(case.c.household_id == alert.c.household_id, case.c.state.in_(OPEN))
         unseen = sa.select(alert.c.household_id, sa.null(), town, alert.c.as_of, *fired).where(
             alert.c.kind == APART, alert.c.suppressed_until >= day, ~open_case, *_within(alert.c.place, actor, None)
         )
-        rows += connection.execute(unseen)
+        rows += connection.execute(unseen).all()
     return _frame(rows, _WAITING)
 
 

@@ -67,6 +67,9 @@ PRINTED = (
 number of cases: 2,577 is the one number of which 2,002 are 77.69 %, 1,394 are 54.09 % and 346 are 13.43 %; 1,402 and
 1,175 follow in the same way and add up to it."""
 
+FEWEST = 5
+"""A group of fewer cases is named in no sentence."""
+
 GROUPS = {"sex": "sex", "age_band": "age", "chapter": "disease", "stays_band": "stays"}
 """Column of cases -> the word of the table by it."""
 
@@ -536,7 +539,11 @@ def _above(final: pl.DataFrame, of: Sequence[str], *, every: bool) -> tuple[Phra
     if rows.is_empty():
         return _words("not_known"), "not_tried"
     above = rows.filter(pl.col("burden_reduction") > 0.8).height
-    lowest = rows.sort("burden_reduction").row(0, named=True)
+    # A group of one or two cases would nearly always be the lowest; it says nothing, and tells of somebody.
+    told = rows.filter(pl.col("cases") >= FEWEST)
+    if told.is_empty():
+        return _words("not_known"), "not_tried"
+    lowest = told.sort("burden_reduction").row(0, named=True)
     found = _words(
         "found_groups",
         above=above,

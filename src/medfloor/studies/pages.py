@@ -157,7 +157,7 @@ def page(study: Study, drawn: Mapping[str, bytes | str], lang: str = "en") -> st
                 # As a picture of its own: names inside one drawing cannot meet those of another.
                 data = base64.b64encode(drawing).decode("ascii")
                 parts.append(f'<img alt="{said(picture.title.say(lang))}" src="data:image/svg+xml;base64,{data}"/>')
-    for name, told in _end(study, lang):
+    for name, told in endings(study, lang):
         parts += [f"<h2>{said(name)}</h2>", "<ul>", *(f"<li>{said(one)}</li>" for one in told), "</ul>"]
     families = ", ".join(f"'{one}'" if " " in one else one for one in FAMILIES)
     style = (
@@ -193,7 +193,7 @@ def markdown(study: Study, drawn: Mapping[str, bytes | str], lang: str = "en") -
                 lines += [say("study_page.not_drawn", lang, why=made), ""]
             else:
                 lines += [f"![{picture.title.say(lang)}](figures/{picture.name}.svg)", ""]
-    for name, told in _end(study, lang):
+    for name, told in endings(study, lang):
         lines += [f"## {name}", "", *(f"- {one}" for one in told), ""]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -203,7 +203,8 @@ def _settings(study: Study, lang: str) -> list[str]:
     return [say("study_page.data", lang, text=study.data), say("study_page.settings", lang, text=told)]
 
 
-def _end(study: Study, lang: str) -> list[tuple[str, list[str]]]:
+def endings(study: Study, lang: str) -> list[tuple[str, list[str]]]:
+    """Say what stands at the end of every form of a study: what it does not show, and its sources."""
     ends = [(say("study_page.limits", lang), [one.say(lang) for one in study.about.limits])]
     return [*ends, *([(say("study_page.sources", lang), list(study.sources))] if study.sources else [])]
 
@@ -213,20 +214,23 @@ def _end(study: Study, lang: str) -> list[tuple[str, list[str]]]:
 
 def draw(picture: Picture, lang: str) -> bytes | str:
     """Draw a figure as SVG; where its content does not allow it, say why."""
-    from medfloor.reports.effects import fit_figure
-    from medfloor.reports.figures import figure
-
     try:
-        chart: alt.VConcatChart
-        if isinstance(picture.content, Fit):
-            chart = fit_figure(_named(picture.content, lang), lang, picture.kind)  # type: ignore[arg-type]
-        else:
-            chart = figure(picture.content, lang, picture.kind)  # type: ignore[arg-type]
+        chart = chart_of(picture, lang)
     except MedfloorError as error:
         return Reason.of_error(error).say(lang)
     text = io.StringIO()
     chart.save(text, format="svg")
     return text.getvalue().encode("utf-8")
+
+
+def chart_of(picture: Picture, lang: str) -> alt.VConcatChart:
+    """Give a figure with its words around it. Raises MedfloorError where its content does not allow it."""
+    from medfloor.reports.effects import fit_figure
+    from medfloor.reports.figures import figure
+
+    if isinstance(picture.content, Fit):
+        return fit_figure(_named(picture.content, lang), lang, picture.kind)  # type: ignore[arg-type]
+    return figure(picture.content, lang, picture.kind)  # type: ignore[arg-type]
 
 
 def _named(fit: Fit, lang: str) -> Fit:
@@ -268,7 +272,7 @@ def study_workbook(study: Study, lang: str) -> bytes:
         for table in section.tables:
             notes = [note for made in printed_of(table, lang) for note in made.notes]
             words.append((f"{table.name}: {table.title.say(lang)}", notes))
-    words += _end(study, lang)
+    words += endings(study, lang)
     return workbook([*sheets, words_sheet(words, lang)])
 
 

@@ -177,9 +177,30 @@ def plan_visits(
     >>> plan.select("week", "household_id", "reason").rows()
     [(1, 'h1', 'overdue'), (1, 'h2', 'overdue'), (2, 'h3', 'overdue')]
     """
+    waiting = queue(open_alerts, as_of=as_of, rules=rules, calendar=calendar, numbers=numbers)
+    return plan_queue(
+        waiting, capacity=capacity, as_of=as_of, share=share, method=method, weeks=weeks, overdue=overdue,
+        households=households,
+    )  # fmt: skip
+
+
+def plan_queue(
+    waiting: pl.DataFrame,
+    *,
+    capacity: int,
+    as_of: date,
+    share: float | None = None,
+    method: Method = "harm",
+    weeks: int | None = None,
+    overdue: Overdue = "first",
+    households: Mapping[str, int] | None = None,
+) -> pl.DataFrame:
+    """Do what `plan_visits` does with a queue that is made already, so that two orders of it can be held side by side.
+
+    Raises UsageError bad_capacity.
+    """
     share = assumptions()["fair_share"] if share is None else share
     _check(capacity, share, method, weeks, overdue)
-    waiting = queue(open_alerts, as_of=as_of, rules=rules, calendar=calendar, numbers=numbers)
     names = sorted(set(waiting["township"].to_list()) | set(households or {}))
     place = {name: n for n, name in enumerate(names)}
     township = np.array([place[name] for name in waiting["township"]], np.int64)

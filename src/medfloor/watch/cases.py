@@ -124,6 +124,9 @@ class Event:
     given_by: str = ""
 
 
+_FIELDS = tuple(field.name for field in fields(Event))
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """Be one measure of help: what, by whom, when."""
@@ -277,7 +280,7 @@ def event_record(event: Event) -> dict[str, Any]:
     >>> event_record(Event("published", date(2026, 3, 2), "clerk1"))
     {'kind': 'published', 'day': '2026-03-02', 'actor': 'clerk1'}
     """
-    said = {field.name: getattr(event, field.name) for field in fields(event)}
+    said = {name: getattr(event, name) for name in _FIELDS}
     plain = {name: value.isoformat() if isinstance(value, date) else value for name, value in said.items()}
     return {
         name: list(value) if isinstance(value, tuple) else value
@@ -294,10 +297,9 @@ def event_of(record: Mapping[str, Any]) -> Event:
     >>> event_of({"kind": "published", "day": "2026-03-02", "actor": "clerk1"}).day
     datetime.date(2026, 3, 2)
     """
-    known = {field.name for field in fields(Event)}
-    unknown = sorted(set(record) - known)
+    unknown = set(record).difference(_FIELDS)
     if unknown or not {"kind", "day", "actor"} <= set(record):
-        raise UsageError("case_event_incomplete", f"an event has kind, day, actor, and of {', '.join(sorted(known))}")
+        raise UsageError("case_event_incomplete", f"an event has kind, day, actor, and of {', '.join(sorted(_FIELDS))}")
     said = dict(record)
     try:
         for name in ("day", "stable_since"):
@@ -321,7 +323,7 @@ def _complete(event: Event) -> None:
         if value is not None and type(value) is not of:
             raise UsageError("case_event_incomplete", f"{name} of the step {event.kind} is no {of.__name__}")
     may = {"kind", "day", "actor", "reason", *_NEEDED[event.kind], *_MAY.get(event.kind, ())}
-    said = [one.name for one in fields(event) if one.name not in may and getattr(event, one.name) not in (None, "", ())]
+    said = [name for name in _FIELDS if name not in may and getattr(event, name) not in (None, "", ())]
     if said:
         raise UsageError("case_event_incomplete", f"the step {event.kind} does not say {', '.join(said)}")
     missing = [name for name in _NEEDED[event.kind] if getattr(event, name) in (None, "", ())]

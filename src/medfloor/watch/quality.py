@@ -6,7 +6,8 @@ follows the rules of data quality of one province; the numbers are those of dead
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -96,8 +97,9 @@ def check_cases(
             for household, income, line in known.select("household_id", "income_head_fen", "line_head_fen").iter_rows()
         }
     found: list[dict[str, Any]] = []
+    terms = _Terms(rules, calendar)
     for row in cases.select(list(CASE_COLUMNS)).iter_rows(named=True):
-        found.extend(_findings(row, rules, calendar, on, now.get(row["household_id"])))
+        found.extend(_findings(row, terms, on, now.get(row["household_id"])))
     open_now = set(cases.filter(pl.col("state").is_in(OPEN))["household_id"])
     removed = set(cases.filter(pl.col("state") == "removed")["household_id"])
     states = dict(zip(cases["household_id"], zip(cases["case_id"], cases["state"], strict=True), strict=True))
@@ -120,7 +122,7 @@ def say_finding(finding: Mapping[str, Any], lang: str) -> str:
     """Say a finding in a sentence.
 
     >>> say_finding({"check": "visit_overdue", "due": date(2026, 3, 5), "days_late": 1, "provisional": False}, "en")
-    'The visit was due on 2026-03-05 and was not made: 1 days.'
+    'The visit was due on 2026-03-05 and was not made: 1 day.'
     """
     money = {
         name: "" if finding.get(column) is None else f"{finding[column] / 100:,.2f}"
@@ -130,33 +132,44 @@ def say_finding(finding: Mapping[str, Any], lang: str) -> str:
     return f"{text}{say('case_check_note.provisional', lang)}" if finding["provisional"] else text
 
 
-def _findings(
-    row: Mapping[str, Any], rules: CaseRules, calendar: Calendar, on: date, now: tuple[int, int] | None
-) -> Iterator[dict[str, Any]]:
+class _Terms:
+    """Say by when things are due; cases by the thousand share few days, so that each day is counted once."""
+
+    def __init__(self, rules: CaseRules, calendar: Calendar) -> None:
+        self.rules = rules
+        self.visit, self.decision, self.help = (
+            functools.cache(functools.partial(_due, term, rules, calendar))
+            for term in (visit_due, decision_due, help_due)
+        )
+
+
+def _due(term: Callable[[date, CaseRules, Calendar], Due], rules: CaseRules, calendar: Calendar, day: date) -> Due:
+    return term(day, rules, calendar)
+
+
+def _findings(row: Mapping[str, Any], terms: _Terms, on: date, now: tuple[int, int] | None) -> Iterator[dict[str, Any]]:
     keys = (row["household_id"], row["case_id"], row["state"])
     if row["found_on"] is not None:
-        yield from _entry(row, keys, rules, calendar, on)
+        yield from _entry(row, keys, terms, on)
     if row["recognised_on"] is not None:
         done = row["first_measure_on"]
         if done is not None or (row["state"] in ("recognised", "helped", "risk_stable") and _measures(row) == 0):
-            due = help_due(row["recognised_on"], rules, calendar)
+            due = terms.help(row["recognised_on"])
             yield from _in_time("no_measure", "measure_late", keys, due, done, on)
     if row["state"] == "refused" and row["verified_on"] is None:
         yield _finding("refused_unvisited", *keys, due=Due(row["refused_on"]) if row["refused_on"] else None, on=on)
     if row["state"] == "removed":
-        yield from _exit(row, keys, rules, now)
+        yield from _exit(row, keys, terms.rules, now)
 
 
-def _entry(
-    row: Mapping[str, Any], keys: tuple[str, str, str], rules: CaseRules, calendar: Calendar, on: date
-) -> Iterator[dict[str, Any]]:
+def _entry(row: Mapping[str, Any], keys: tuple[str, str, str], terms: _Terms, on: date) -> Iterator[dict[str, Any]]:
     decided = row["recognised_on"] or row["refused_on"]
-    visit = visit_due(row["found_on"], rules, calendar)
+    visit = terms.visit(row["found_on"])
     # A list that leaves out a day does not say that the thing was not done: the state does. Whoever was refused without
     # a visit stands under that check, not under an overdue visit as well.
     if row["verified_on"] is not None or row["state"] == "found":
         yield from _in_time("visit_overdue", "visit_late", keys, visit, row["verified_on"], on)
-    decision = decision_due(row["found_on"], rules, calendar)
+    decision = terms.decision(row["found_on"])
     if decided is not None or row["state"] in ("found", "verified", "published"):
         yield from _in_time("decision_overdue", "decision_late", keys, decision, decided, on)
 

@@ -18,15 +18,19 @@ from medfloor.cli.study import settings_of
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="An option of the study; `medfloor study describe`."
 )
+@click.option(
+    "--few", type=click.IntRange(2, 1000), default=5, show_default=True, help="Hide cells of fewer people or cases."
+)
 @asks_for_a_report
 @click.pass_context
 def command(
-    ctx: click.Context, name: str, data: str, seed: int, settings: Sequence[str], outs: Sequence[str],
+    ctx: click.Context, name: str, data: str, seed: int, settings: Sequence[str], few: int, outs: Sequence[str],
     made: datetime | None, lang: str,
 ) -> None:  # fmt: skip
     """Run a study and print it as a paper: numbered sections, tables and figures, limits and sources.
 
-    The workbook has the full numbers of every table; PDF and HTML print them as a paper does.
+    The workbook has the full numbers of every table; PDF and HTML print them as a paper does. Rows of fewer people or
+    cases than --few are hidden in all three; `medfloor study run` writes them, for who may see them.
 
     \b
     Example:
@@ -37,9 +41,10 @@ def command(
     from medfloor.studies import run_study
     from medfloor.studies.pages import study_workbook
     from medfloor.studies.paper import study_paper
+    from medfloor.studies.small_cells import without_few
 
     check_outs(outs)
-    study = run_study(name, data, seed=seed, **settings_of(settings))
+    study = without_few(run_study(name, data, seed=seed, **settings_of(settings)), few)
     paper = study_paper(study, made=day_of(made), lang=lang)
     write(paper, outs, lang, xlsx=lambda: study_workbook(study, lang))
     if study.findings:

@@ -176,7 +176,7 @@ def show(ctx: click.Context, /, number: int, **asked: Any) -> None:
     Exit codes: 0 done, 1 done and an answer differs from the register or a row was refused, 2 nothing could be done.
     """
     from medfloor.store.answers import answers_of, refused_of
-    from medfloor.store.exchange import exchange_of, sent_again
+    from medfloor.store.exchange import exchange_of, retold, sent_again
 
     lang, actor = asked["lang"], local_actor(_ROLE)
     folder = _private_folder(asked["again"]) if asked["again"] else None
@@ -184,7 +184,7 @@ def show(ctx: click.Context, /, number: int, **asked: Any) -> None:
     with opened(asked["database"]) as store:
         with store.reading() as connection:
             one, manifest = exchange_of(connection, number, actor)
-        _tell_manifest(one, manifest, lang)
+        _tell_manifest(one, retold(manifest, lang), lang)
         if asked["answers"]:
             ring = keyring(asked["keys"])
             with store.writing() as connection:

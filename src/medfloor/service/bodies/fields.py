@@ -8,6 +8,7 @@ and a body with a name that we do not know is refused.
 from __future__ import annotations
 
 import re
+import secrets
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
@@ -110,6 +111,16 @@ KEY_PATTERN = r"^[0-9A-Za-z][0-9A-Za-z._:@+/=-]{0,127}$"
 
 Key = Annotated[str, Field(pattern=KEY_PATTERN, max_length=128)]
 """A request key (Idempotency-Key): chosen by who asks, the same for a repeat of the same request."""
+
+
+def new_key() -> str:
+    """Choose a request key for a form: 128 random bits, as hexadecimal because a key begins with a letter or digit.
+
+    >>> len(new_key())
+    32
+    """
+    return secrets.token_hex(16)
+
 
 PlainText = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+$")]
 """A text of a person, without control characters."""

@@ -15,9 +15,9 @@ FileName = Annotated[str, Field(pattern=FILE_PATTERN)]
 """A name in a folder that the office set: no path leads out of it."""
 
 PolicyName = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)+(@\d{4}-\d{2}-\d{2})?$", max_length=128)
+    str, Field(pattern=r"^(office|[a-z][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)+(@\d{4}-\d{2}-\d{2})?)$", max_length=128)
 ]
-"""A policy of the library, such as cn/beijing@2024-01-01; files of the server cannot be named."""
+"""A policy of the library, such as cn/beijing@2024-01-01, own/<hash>, or `office`; no file of the server is named."""
 
 Column = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,63}$")]
 
@@ -108,12 +108,7 @@ class OptimiseJob(Body):
     looks: int = Field(300, ge=20, le=5_000, description="How many packages to try")
 
 
-class ProjectJob(Body):
-    """Project the funds: fans, reserve lines, sensitivity. 基金预测。"""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "project", "years": 20, "paths": 2000}]})
-
-    kind: Literal["project"]
+class _Projected(Body):
     population: FileName | None = Field(None, description="A folder in MEDFLOOR_DATA_FOLDER; none: the nation's series")
     policy: PolicyName | None = Field(None, description="The law of the population; none: policy.yaml of its folder")
     year: int | None = Field(None, ge=1900, le=2200)
@@ -121,6 +116,50 @@ class ProjectJob(Body):
     paths: int = Field(2_000, ge=100, le=10_000)
     seed: int = Field(20201123, ge=0, le=2**31 - 1)
     lines: list[Annotated[float, Field(gt=0, le=60)]] = Field(default=[3.0, 6.0, 9.0], min_length=1, max_length=6)
+    given: dict[Parameter, Value] = Field(default_factory=dict, max_length=20, description="Parameters to replace")
+
+
+class ProjectJob(_Projected):
+    """Project the funds: fans, reserve lines, sensitivity. 基金预测。"""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "project", "years": 20, "paths": 2000}]})
+
+    kind: Literal["project"]
+
+
+class ContrastJob(_Projected):
+    """Hold two projections against each other on the same people and shocks: as it is, and changed. 基金对比。"""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"kind": "contrast", "years": 10, "against": {"growth.long_run": 4.0}}]}
+    )
+
+    kind: Literal["contrast"]
+    reforms: list[Annotated[str, Field(min_length=1, max_length=64_000)]] = Field(
+        default_factory=list, max_length=5, description="Reforms as YAML text, laid over the law of the population"
+    )
+    law: PolicyName | None = Field(None, description="Another law, under which the population is settled instead")
+    against: dict[Parameter, Value] = Field(
+        default_factory=dict, max_length=20, description="Parameters of the second projection, beside those of `given`"
+    )
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> ContrastJob:
+        if not (self.reforms or self.law or self.against):
+            raise PydanticCustomError("nothing_to_compare", "give reforms, another law, or other parameters")
+        if self.population is None and (self.reforms or self.law):
+            raise PydanticCustomError("law_without_people", "a law is settled over people; give a population")
+        return self
+
+
+class BacktestJob(Body):
+    """Fit a projection of the nation to 2020-2022, and hold it against what happened to 2025. 基金预测回测。"""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "backtest", "paths": 2000}]})
+
+    kind: Literal["backtest"]
+    paths: int = Field(2_000, ge=100, le=10_000)
+    seed: int = Field(20201123, ge=0, le=2**31 - 1)
     given: dict[Parameter, Value] = Field(default_factory=dict, max_length=20, description="Parameters to replace")
 
 
@@ -181,7 +220,16 @@ class StudyJob(Body):
 
 
 JobBody = Annotated[
-    SimulateJob | MeasureJob | OptimiseJob | ProjectJob | PoolJob | AdjustJob | SuperviseJob | StudyJob,
+    SimulateJob
+    | MeasureJob
+    | OptimiseJob
+    | ProjectJob
+    | ContrastJob
+    | BacktestJob
+    | PoolJob
+    | AdjustJob
+    | SuperviseJob
+    | StudyJob,
     Field(discriminator="kind"),
 ]
 

@@ -9,8 +9,13 @@ from pydantic_core import PydanticCustomError
 
 from medfloor.service.bodies.fields import Answer, Body, DayOut
 
-ADDRESS_PATTERN = r"^(office|([a-z]{2}|synthetic)(/[a-z0-9][a-z0-9-]{0,31}){1,3})(@[0-9]{4}-[0-9]{2}-[0-9]{2})?$"
-"""A policy of the library, such as cn/beijing@2024-01-01, or `office` for the one in use; never a file."""
+LIBRARY_PATTERN = r"^([a-z]{2}|synthetic)(/[a-z0-9][a-z0-9-]{0,31}){1,3}(@[0-9]{4}-[0-9]{2}-[0-9]{2})?$"
+"""A policy of the library, such as cn/beijing@2024-01-01."""
+
+ADDRESS_PATTERN = (
+    r"^((office|([a-z]{2}|synthetic)(/[a-z0-9][a-z0-9-]{0,31}){1,3})(@[0-9]{4}-[0-9]{2}-[0-9]{2})?|own/[0-9a-f]{16})$"
+)
+"""A policy of the library, `office` for the one in use, or own/<hash> for one that was brought; never a file."""
 
 Address = Annotated[str, Field(pattern=ADDRESS_PATTERN, max_length=128)]
 

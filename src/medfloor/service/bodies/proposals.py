@@ -25,6 +25,14 @@ class DecisionBody(Body):
     note: PlainText | None = None
 
 
+class ReasonBody(Body):
+    """Propose, and say why. 提交复核的理由。"""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "as the published table says"}]})
+
+    reason: PlainText = Field(min_length=1)
+
+
 class WithdrawBody(Body):
     """Take one's own proposal back. 撤回申请。"""
 
@@ -39,7 +47,7 @@ class ProposalAnswer(Answer):
     model_config = ConfigDict(json_schema_extra={"examples": [PROPOSAL_EXAMPLE]})
 
     id: int
-    kind: Literal["reversal", "status_change", "exit"]
+    kind: Literal["reversal", "status_change", "exit", "adjustment"]
     person_id: str | None
     place: str
     payload: dict[str, Any] = Field(description="What is carried out when it is approved")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import date
 from typing import Annotated, Any
 
@@ -15,14 +14,14 @@ from starlette.responses import Response
 from medfloor.errors import ConflictError, MedfloorError
 from medfloor.service import settling
 from medfloor.service.access import Acting
-from medfloor.service.bodies.fields import ID_PATTERN
+from medfloor.service.bodies.fields import ID_PATTERN, new_key
 from medfloor.service.bodies.people import PersonAnswer
 from medfloor.service.bodies.settlements import ClaimBody, CorrectionBody, Proposed, ReversalBody, Settlement
 from medfloor.service.explaining import explained
 from medfloor.service.looking import look, person_of_claim
 from medfloor.service.outlook import today
 from medfloor.service.pages.frame import go, is_part, page, render
-from medfloor.service.pages.shown import claim_from, form_of, parts_of
+from medfloor.service.pages.shown import claim_from, form_of, parts_of, why_not
 from medfloor.service.persons import claim_entries, person_answer
 from medfloor.service.problems import field_errors, status_of, title_of
 from medfloor.service.routes import settlements
@@ -92,7 +91,7 @@ async def reverse(
 def correction(request: Request, claim_id: ClaimId, acting: Annotated[Acting, page("correct")], run: Run) -> Response:
     """Show the form that corrects a claim: the claim as it is, under an id of its own."""
     body, settled, _, _ = _read(run, acting, claim_id, "read_settlement")
-    fields = form_of(body) | {"claim_id": _next_id(claim_id), "reason": "", "request_key": secrets.token_urlsafe(24)}
+    fields = form_of(body) | {"claim_id": _next_id(claim_id), "reason": "", "request_key": new_key()}
     return _correcting(request, acting, run, claim_id, fields, {}, state=settled.state)
 
 
@@ -118,7 +117,7 @@ async def correct(
             if error.code == "no_such_claim":
                 raise
             status = status_of(error)
-            errors["form"] = title_of(error.code, status, acting.language)
+            errors["form"] = why_not(error, status, acting.language)
         else:
             return go(f"/claims/{body.claim_id}", done="settled")
     return await run_in_threadpool(_correcting, request, acting, run, claim_id, fields, errors, status=status)
@@ -145,7 +144,7 @@ def _shown(
         request, acting, "people/claim.html", status=status, claim=body, settled=settled, person=person,
         entries=entries, parts=_parts(run, acting, settled), error=error,
         reason=(reason or {}).get("reason", ""),
-        request_key=(reason or {}).get("request_key") or secrets.token_urlsafe(24),
+        request_key=(reason or {}).get("request_key") or new_key(),
         may_reverse=may(acting.actor, "reverse"), may_correct=may(acting.actor, "correct"),
         over_limit=settled.pay_total_fen > limit, limit=limit, **_explanation(run, acting, claim_id),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from medfloor.service.pages.watch_parts import render_watch
 from medfloor.service.problems import status_of, title_of
 from medfloor.service.running import Running, running
 from medfloor.store.answers import Answered, answers_of, receive, refused_of
-from medfloor.store.exchange import exchange_of, newest_exchanges, send, sent_again
+from medfloor.store.exchange import exchange_of, newest_exchanges, retold, send, sent_again
 from medfloor.store.exchange_terms import all_terms, terms_of
 from medfloor.store.roles import may
 from medfloor.words import say
@@ -136,7 +136,8 @@ def _shown(
         (title_of(code, 422, acting.language), count) for code, count in answered.reasons.items()
     ]  # fmt: skip
     return render_watch(
-        request, acting, "watch/exchange.html", one=one, manifest=said, answers=told[:ANSWERS], all_answers=len(told),
+        request, acting, "watch/exchange.html", one=one, manifest=retold(said, acting.language),
+        answers=told[:ANSWERS], all_answers=len(told),
         refused=[(row, title_of(row["reason"], 422, acting.language)) for row in refused[:ANSWERS]], answered=answered,
         reasons=reasons, over=one.keep_until < following.today(acting), may_send=may(acting.actor, "exchange_lists"),
         nobody=one.answered == 0,

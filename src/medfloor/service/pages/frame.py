@@ -23,6 +23,7 @@ from medfloor.periods import OFFICE_ZONE
 from medfloor.reports import typeface
 from medfloor.service import csrf
 from medfloor.service.access import Acting, Need, need
+from medfloor.service.details import detail_in
 from medfloor.store.roles import ROLES
 from medfloor.words import LANGS, knows, say
 
@@ -75,7 +76,8 @@ def render(
     """Render a template, as a whole page or, where the template is a part (`_name.html`), as that part.
 
     Templates know `t(key, **values)` (the sentence of a key), `lang`, `acting`, `menu`, `csrf_token`, `static(name)`,
-    and the filters `yuan`, `day`, `moment`, `count`, `percent`, `grouped` (an amount in text), `named`.
+    and the filters `yuan`, `day`, `moment`, `count`, `percent`, `grouped` (an amount in text), `named`, `told` (the
+    detail of an error).
     """
     lang = acting.language if acting is not None else language_of_page(request, None)
     text = _environment().get_template(template).render(
@@ -222,6 +224,15 @@ def grouped(text: str) -> str:
     return f"{Decimal(text):,f}"
 
 
+def few(value: float | None) -> str:
+    """Say a number with at most two decimals and never as a power of ten; nothing as a dash.
+
+    >>> few(12960.0), few(150.83), few(0.5), few(None)
+    ('12,960', '150.83', '0.5', '–')
+    """
+    return "–" if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """Say a share as a percentage; nothing as a dash.
 
@@ -229,6 +240,28 @@ def percent(value: float | None, digits: int = 1) -> str:
     '12.3 %'
     """
     return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def fielded(field: str, lang: str) -> str:
+    """Name a field of a form as its label does; one without a name is shown as it is.
+
+    >>> fielded("body.month", "en"), fielded("query.x", "en")
+    ('Month', 'x')
+    """
+    last = field.rpartition(".")[2]
+    return say(f"field_name.{last}", lang) if knows(f"field_name.{last}", lang) else last
+
+
+def told(detail: str, lang: str) -> str:
+    """Say the detail of an error or of a refused row in a language, or mark its English words as English.
+
+    >>> told("the last day lies before the first", "zh"), told("a < b", "zh")
+    ('止日早于起日', Markup('<span lang="en">a &lt; b</span>'))
+    """
+    found = detail_in(detail, lang)
+    if found is None and lang != "en":
+        return Markup('<span lang="en">{}</span>').format(detail) if detail else ""
+    return detail if found is None else found
 
 
 def _sentence(lang: str, key: str, /, **values: object) -> str:
@@ -264,7 +297,9 @@ def _environment() -> jinja2.Environment:
         "yuan": yuan, "day": jinja2.pass_context(lambda context, value: day(value, context["lang"])),
         "moment": jinja2.pass_context(lambda context, value: moment(value, context["lang"])),
         "named": jinja2.pass_context(lambda context, value, section: _named(value, section, context["lang"])),
-        "count": count, "percent": percent, "grouped": grouped,
+        "count": count, "percent": percent, "grouped": grouped, "few": few,
+        "fielded": jinja2.pass_context(lambda context, field: fielded(field, context["lang"])),
+        "told": jinja2.pass_context(lambda context, detail: told(detail, context["lang"])),
     }  # fmt: skip
     made.filters.update(filters)
     made.globals.update(static=static, languages=LANGS, Markup=Markup)

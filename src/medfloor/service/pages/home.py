@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Annotated, Any
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, TypeVar
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from medfloor.errors import AccessError
 from medfloor.periods import OFFICE_ZONE
+from medfloor.service import jobs as queue
 from medfloor.service.access import Acting
 from medfloor.service.looking import in_place, look
 from medfloor.service.pages.frame import page, render
 from medfloor.service.pages.shown import colour_of, tier_name
 from medfloor.service.paging import Cursor, cursor_of, number_of
-from medfloor.service.routes import watch
+from medfloor.service.results import leads_in
+from medfloor.service.routes import jobs, watch
 from medfloor.service.routes.statements import MONTH_PATTERN, provider_in_place
 from medfloor.service.running import Running, running
 from medfloor.store import glance
@@ -36,7 +40,10 @@ ROWS = 50
 NEAR_DAYS = 7
 """A deadline is near so many days ahead."""
 REJECT_DAYS = 31
-_KEPT_AT_MOST = 64
+_KEPT_AT_MOST = 128
+_STILL = timedelta(minutes=1)
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,19 @@ class Work:
     late: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """Be what the newest supervision of the office's claims found: its job, how many leads, of which year, and when.
+
+    Without a run that is kept there is no `number`.
+    """
+
+    number: int | None
+    count: int
+    year: int
+    at: datetime | None
+
+
 @router.get("/")
 def home(request: Request, acting: Annotated[Acting, page(None)], run: Run) -> Response:
     """Show this month at a glance, in the place of who asks and as far as the role sees it."""
@@ -57,12 +77,14 @@ def home(request: Request, acting: Annotated[Acting, page(None)], run: Run) -> R
     this = f"{today:%Y-%m}"
     values: dict[str, Any] = {
         "today": today, "month": this, "near_days": NEAR_DAYS, "figures": None, "parts": [], "odd": None,
-        "watched": None, "near": None, "reserve": None, "works": [],
+        "watched": None, "near": None, "reserve": None, "works": [], "leads": None,
         "may_cases": may(acting.actor, "read_cases"), "may_settings": may(acting.actor, "manage_settings"),
+        "may_run": may(acting.actor, "run_jobs"),
     }  # fmt: skip
     with run.store.reading() as connection:
         office = office_of(connection)
         values["office"] = office
+        values["leads"] = _leads(request, connection, acting, run)
         values["whole"] = sees_office(acting, office)
         if may(acting.actor, "read_settlements"):
             found, odd = _of_ledger(request, connection, acting, office, this)
@@ -92,9 +114,13 @@ def list_month(
     before = number_of("month", cursor)
 
     def work(connection: sa.Connection) -> tuple[tuple[glance.Month, list[glance.Settled]], list[str]]:
-        whose = _whose(acting, office_of(connection))
+        office = office_of(connection)
+        whose = _whose(acting, office)
         rows = glance.settled_in(connection, chosen, kind=kind or None, whose=whose, before=before, limit=ROWS)
-        return (glance.month_of(connection, chosen, whose=whose), rows), [one.person_id for one in rows]
+        summed = _kept(
+            request, connection, acting, office, chosen, lambda: glance.month_of(connection, chosen, whose=whose)
+        )
+        return (summed, rows), [one.person_id for one in rows]
 
     found, rows = look(run, acting, "read_month", work)
     following = cursor_of("month", rows[-1].entry_id) if len(rows) == ROWS else None
@@ -125,19 +151,61 @@ def sees_office(acting: Acting, office: Office) -> bool:
 def _of_ledger(
     request: Request, connection: sa.Connection, acting: Acting, office: Office, month: str
 ) -> tuple[glance.Month, int]:
-    """Sum the month, or give the sums of before while the ledger has no new entry: they cannot have changed."""
-    kept: dict[Any, tuple[glance.Month, int]] = request.app.state.__dict__.setdefault("glances", {})
-    whole = sees_office(acting, office)
-    key = ("" if whole else acting.actor.place, month, glance.last_entry(connection))
-    found = kept.get(key)
-    if found is None:
-        whose = _whose(acting, office)
-        odd = glance.overlaps(connection, month, whose=whose)
-        found = (glance.month_of(connection, month, whose=whose), len(odd))
+    """Sum the month and count its stays that overlap."""
+    whose = _whose(acting, office)
+    summed = _kept(request, connection, acting, office, month, lambda: glance.month_of(connection, month, whose=whose))
+    odd = _kept(
+        request, connection, acting, office, f"overlaps {month}",
+        lambda: len(glance.overlaps(connection, month, whose=whose)),
+    )  # fmt: skip
+    return summed, odd
+
+
+def _kept(
+    request: Request, connection: sa.Connection, acting: Acting, office: Office, what: str, work: Callable[[], Kept]
+) -> Kept:
+    """Work something out over the ledger, or give what came out while the ledger has no new entry: it is the same.
+
+    A PostgreSQL may show an entry before one with a lower number, so there nothing is kept that is not a minute old.
+    """
+    kept: dict[Any, Any] = request.app.state.__dict__.setdefault("glances", {})
+    number, posted_at = glance.last_entry(connection)
+    if what < month_of(acting.now - _STILL):
+        number, posted_at = 0, None  # nothing is posted into a month that is over
+    key = ("" if sees_office(acting, office) else acting.actor.place, what, number)
+    if key in kept:
+        found: Kept = kept[key]
+        return found
+    found = work()
+    young = posted_at is not None and acting.now - posted_at < _STILL
+    if not (young and connection.dialect.name == "postgresql"):
         if len(kept) >= _KEPT_AT_MOST:
             kept.clear()
         kept[key] = found
     return found
+
+
+def _leads(request: Request, connection: sa.Connection, acting: Acting, run: Running) -> Leads | None:
+    """Give what the newest supervision of the office found, as it was kept; None for who may not see its leads."""
+    if not (may(acting.actor, "read_settlements") and may(acting.actor, "read_person")):
+        return None
+    try:
+        jobs.may_ask(connection, acting, "supervise", {})
+    except AccessError:
+        return None
+    row = queue.newest_of_office(connection, "supervise")
+    if row is None:
+        return Leads(None, 0, 0, None)
+    kept: dict[Any, int] = request.app.state.__dict__.setdefault("leads", {})
+    key = (row["id"], row["finished_at"])
+    if key not in kept:
+        found = leads_in(run.jobs.folder_of(row["id"]))
+        if found is None:
+            return Leads(None, 0, 0, None)
+        kept.clear()
+        kept[key] = found
+    year = int(json.loads(row["parameters"])["office_year"])
+    return Leads(row["id"], kept[key], year, row["finished_at"])
 
 
 def _whose(acting: Acting, office: Office) -> sa.ColumnElement[bool] | None:

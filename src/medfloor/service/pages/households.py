@@ -1,4 +1,4 @@
-"""The page of a household: its members, what the year cost them and who paid, statuses, alerts and its case."""
+"""The page of a household: members, what the year cost and who paid, statuses, alerts, its case; and its letter."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from medfloor.service.access import Acting
 from medfloor.service.bodies.fields import ID_PATTERN
+from medfloor.service.explaining import household_letter
 from medfloor.service.outlook import today, year_on
 from medfloor.service.pages.frame import page, render
 from medfloor.service.pages.shown import colour_of, tier_name
@@ -23,11 +24,13 @@ router = APIRouter(include_in_schema=False)
 
 ALERTS = 5
 
+HouseholdId = Annotated[str, Path(pattern=ID_PATTERN, max_length=64)]
+
 
 @router.get("/households/{household_id}")
 def show(
     request: Request,
-    household_id: Annotated[str, Path(pattern=ID_PATTERN, max_length=64)],
+    household_id: HouseholdId,
     acting: Annotated[Acting, page("read_person")],
     run: Annotated[Running, Depends(running)],
     year: Annotated[int | None, Query(ge=1900, le=2199)] = None,
@@ -50,6 +53,21 @@ def show(
         share=home.own_total_fen / home.income_fen if home.income_fen else None,
         may_ledger=may(acting.actor, "read_settlements"), **_watched(run, acting, household_id),
     )  # fmt: skip
+
+
+@router.get("/households/{household_id}/letter.pdf")
+def letter(
+    household_id: HouseholdId,
+    acting: Annotated[Acting, page("read_settlements")],
+    run: Annotated[Running, Depends(running)],
+    year: Annotated[int, Query(ge=1900, le=2199)],
+) -> Response:
+    """Give the letter to the household about a year's claims, to print; it names nobody, and the audit keeps it."""
+    from medfloor.reports.typesetting import typeset
+
+    made = typeset(household_letter(run, acting, household_id, year=year))
+    name = {"Content-Disposition": f'attachment; filename="letter-{household_id}-{year}.pdf"'}
+    return Response(made.pdf, media_type="application/pdf", headers=name)
 
 
 def _watched(run: Running, acting: Acting, household_id: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from medfloor.errors import NotFoundError
 from medfloor.reports.workbook import Figure, Sheet, workbook
 from medfloor.service.access import Acting
 from medfloor.service.bodies.fields import read_day
+from medfloor.service.details import detail_in
 from medfloor.service.looking import note
 from medfloor.service.pages.frame import page, render
 from medfloor.service.pages.office import fields_of, file_of, refused, tried
@@ -87,7 +88,8 @@ def rejects_file(number: Number, acting: Taker, run: Run) -> Response:
     heads = [say(f"imports_page.{name}", lang) for name in ("row", "reason", "code", "detail")]
     cells = [
         [
-            Figure(row["row"], "count"), _reason(row["reason"], lang), row["reason"], row["detail"],
+            Figure(row["row"], "count"), _reason(row["reason"], lang), row["reason"],
+            detail_in(row["detail"], lang) or row["detail"],
             *(row["cells"].get(name) for name in names),
         ]
         for row in rows

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from medfloor.errors import NotFoundError
-from medfloor.policy.load import list_policies
-from medfloor.service import reforms
+from medfloor.errors import MedfloorError, NotFoundError
+from medfloor.service import reforms, trials
 from medfloor.service.access import Acting
+from medfloor.service.bodies.policies import ADDRESS_PATTERN
 from medfloor.service.laboratory import LEVERS
 from medfloor.service.pages.frame import render
-from medfloor.service.pages.results import SUBJECTS, Asker, Run, add_routes, ask, data_of, listed, whole_number
+from medfloor.service.pages.policies import offered
+from medfloor.service.pages.reforms import faults_of
+from medfloor.service.pages.results import (
+    SUBJECTS,
+    Asker,
+    Run,
+    add_routes,
+    ask,
+    data_of,
+    listed,
+    whole_number,
+)
+from medfloor.service.routes import policies
 from medfloor.service.running import Running
+from medfloor.words import say
 
 router = APIRouter(include_in_schema=False)
 SUBJECT = SUBJECTS[0]
@@ -24,8 +38,9 @@ SAVED = 12
 
 _FIRST = {
     "population": "", "office_year": "", "people": "2000", "year": "", "seed": "1", "draws": "0", "looks": "200",
-    "baseline": "synthetic/cn-2025", "pasted": "", "minimise": "headcount", "reforms": (),
+    "baseline": "synthetic/cn-2025", "pasted": "", "minimise": "headcount", "reforms": (), "vary": "",
 }  # fmt: skip
+_MOST = 5
 _AIMS = ("headcount", "gap", "overshoot", "poverty-gap")
 
 
@@ -47,40 +62,73 @@ async def run_it(request: Request, acting: Asker, run: Run) -> Response:
     """Ask for a simulation, or for a search."""
     sent = await request.form()
     told: dict[str, Any] = {
-        name: str(sent.get(name) or _FIRST[name] or "").strip() for name in _FIRST if name != "reforms"
+        name: str(sent.get(name, value)).strip() for name, value in _FIRST.items() if name not in ("reforms", "vary")
     }
-    told["reforms"] = tuple(str(one) for one in sent.getlist("reforms"))[:5]
+    told["reforms"] = tuple(str(one) for one in sent.getlist("reforms"))[:_MOST]
+    told["vary"] = str(sent.get("vary") or "").replace("\r\n", "\n")
     kind = "optimise" if sent.get("kind") == "optimise" else "simulate"
-    numbers = {name: whole_number(told[name]) for name in ("people", "seed")}
+    errors: dict[str, str] = {}
     if kind == "optimise":
-        body = {"kind": kind, **numbers, "looks": whole_number(told["looks"]), "minimise": told["minimise"]}
-        body |= {"baseline": told["baseline"]}
-        vary = str(sent.get("vary") or "").strip()
-        body |= {"vary": vary.replace("\r\n", "\n")} if vary else {}
+        body = _search(told)
     else:
-        texts = await run_in_threadpool(_texts, run, told)
-        body = {"kind": kind, **numbers, "baseline": told["baseline"], "reforms": texts, "language": acting.language,
-                "draws": whole_number(told["draws"])}  # fmt: skip
-        of_office = told["population"] == "office"
-        body |= {"office_year": whole_number(told["year"])} if of_office else {}
-        body |= {"population": told["population"]} if told["population"] and not of_office else {}
-        body |= {"year": whole_number(told["year"])} if told["year"] and not of_office else {}
-    answer = await ask(request, acting, run, SUBJECT, body)
-    if isinstance(answer, Response):
-        return answer
-    errors = {"year" if name == "office_year" else name: why for name, why in answer.items()}
+        body, wrong = await run_in_threadpool(_trial, run, told, acting.language)
+        errors |= {"reforms": wrong} if wrong else {}
+    if not errors:
+        answer = await ask(request, acting, run, SUBJECT, body)
+        if isinstance(answer, Response):
+            return answer
+        errors = {"year" if name == "office_year" else name: why for name, why in answer.items()}
     return await run_in_threadpool(_form, request, acting, run, told | {"kind": kind}, errors, status=422)
 
 
-def _texts(run: Running, told: dict[str, Any]) -> list[str]:
-    """Give the texts of the reforms that were ticked or pasted; one that is gone is left out."""
-    texts = []
-    for key in told["reforms"]:
+def _search(told: dict[str, Any]) -> dict[str, Any]:
+    """Give the job of a search that a form describes."""
+    body = {"kind": "optimise", "minimise": told["minimise"], "baseline": told["baseline"]}
+    body |= {name: whole_number(told[name]) for name in ("people", "seed", "looks")}
+    return body | ({"vary": told["vary"]} if told["vary"].strip() else {})
+
+
+def _trial(run: Running, told: dict[str, Any], lang: str) -> tuple[dict[str, Any], str]:
+    """Give the job of a simulation that a form describes, and what is wrong with its reforms (empty: nothing)."""
+    body = {"kind": "simulate", "baseline": told["baseline"], "language": lang}
+    body |= {name: whole_number(told[name]) for name in ("people", "seed", "draws")}
+    if told["population"] == "office":
+        body |= {"office_year": whole_number(told["year"])}
+    else:
+        body |= {"population": told["population"]} if told["population"] else {}
+        body |= {"year": whole_number(told["year"])} if told["year"] else {}
+    try:
+        found = [reforms.find(run.settings, key) for key in told["reforms"]]
+    except NotFoundError:
+        return body, say("problem.reform_gone", lang)
+    named = [(one.title(lang), one.text) for one in found]
+    if told["pasted"]:
+        named.append((say("lab_page.pasted", lang), told["pasted"].replace("\r\n", "\n")))
+    if not named:
+        return body, say("lab_page.no_reform", lang)
+    body["reforms"] = [text for _, text in named]
+    return body, _first_fault(run, told["baseline"], named, lang)
+
+
+def _first_fault(run: Running, baseline: str, named: list[tuple[str, str]], lang: str) -> str:
+    """Say why the first reform that cannot be laid over the baseline cannot; empty where all can.
+
+    A baseline that there is not is said at its own field.
+    """
+    if not re.fullmatch(ADDRESS_PATTERN, baseline):
+        return ""
+    try:
+        source = policies.source_of(policies.pinned(baseline, run), run)
+    except MedfloorError:
+        return ""
+    for name, text in named:
         try:
-            texts.append(reforms.find(run.settings, key).text)
-        except NotFoundError:
-            continue
-    return [*texts, *([told["pasted"].replace("\r\n", "\n")] if told["pasted"] else [])]
+            trials.reformed(source, text)
+        except MedfloorError as error:
+            fault = faults_of(error, text, lang)[0]
+            line = say("policy_page.line", lang, line=fault.line) + " " if fault.line else ""
+            return say("lab_page.reform_fault", lang, name=name, said=f"{line}{fault.said}")
+    return ""
 
 
 def _form(
@@ -97,9 +145,9 @@ def _form(
                 continue
     return render(
         request, acting, "results/laboratory.html", status=status, asked=asked, errors=errors,
-        shipped=reforms.shipped(), saved=saved, policies=[address for address, _ in list_policies()],
+        shipped=reforms.shipped(), saved=saved, policies=offered(run, acting.language),
         folders=data_of(run, folders=True), jobs=listed(run, SUBJECT), subject=SUBJECT, aims=_AIMS,
-        levers=LEVERS.read_text(encoding="utf-8"),
+        levers=asked["vary"] or LEVERS.read_text(encoding="utf-8"), kind=asked.get("kind", ""),
     )  # fmt: skip
 
 

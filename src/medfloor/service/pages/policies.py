@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import functools
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -14,11 +16,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from medfloor.errors import MedfloorError, NotFoundError
-from medfloor.policy.load import PolicySet, list_policies, load_policy
+from medfloor.policy.load import list_policies, load_policy
 from medfloor.policy.model import Policy, Trust
 from medfloor.policy.show import Entry, outline
 from medfloor.policy.wording import group_name, text_of, tier_name
-from medfloor.service import reforms, trials
+from medfloor.service import policy_files, reforms, trials
 from medfloor.service.access import Acting
 from medfloor.service.bodies.policies import ADDRESS_PATTERN
 from medfloor.service.pages import bill_curve
@@ -27,13 +29,14 @@ from medfloor.service.pages.frame import is_part, page, render
 from medfloor.service.problems import status_of, title_of
 from medfloor.service.routes import policies as routes
 from medfloor.service.running import Running, running
+from medfloor.store.roles import may
 from medfloor.tables import CARE_TYPES
-from medfloor.words import catalogue, knows, say
+from medfloor.words import LANGS, catalogue, knows, say
 
 if TYPE_CHECKING:
     from medfloor.policy.diff import Change
     from medfloor.settlement.cliffs import Cliff
-    from medfloor.simulation import HouseholdCurve
+    from medfloor.simulation import Family, HouseholdCurve
 
 router = APIRouter(include_in_schema=False)
 
@@ -44,6 +47,9 @@ Key = Annotated[str, Query(pattern=rf"^$|{reforms.KEY}", max_length=64)]
 OFFICE = "office"
 TRUST: tuple[str, ...] = get_args(Trust)
 CLIFFS_SHOWN = 6
+SOON = 0.15
+"""Seconds for which a page waits for what is being searched; then it says so, and asks again."""
+
 _SECTIONS = {
     "prefer": "group", "group": "group", "holds": "group", "lacks": "group", "excludes": "group", "base": "pool",
     "care_type": "care_type", "facility_level": "facility_level", "area": "area", "referral": "referral",
@@ -84,6 +90,7 @@ def list_all(request: Request, acting: Reader, run: Run) -> Response:
     """Show every policy of the library with its versions, the newest first."""
     answer = routes.list_all(acting, run, None, 500)
     rows: list[Listed] = []
+    own = policy_files.kept(run.settings.jobs_folder)
     for one in answer.policies:
         if one.address == OFFICE:  # a file of the office's own
             law = routes.loaded(OFFICE, run).versions[-1]
@@ -91,11 +98,12 @@ def list_all(request: Request, acting: Reader, run: Run) -> Response:
             continue
         for place, start in reversed(list(enumerate(one.versions))):
             before = f"{one.address}@{one.versions[place - 1]}" if place else ""
-            rows.append(_listed(f"{one.address}@{start}", acting.language, before, one.in_use))
+            row = _listed(f"{one.address}@{start}", acting.language)
+            rows.append(replace(row, before=before, in_use=one.in_use))
     saved = reforms.saved(run.settings)
     return render(
         request, acting, "policies/list.html", rows=rows, trusts=TRUST, shipped=reforms.shipped(), saved=saved[:20],
-        kept=len(saved),
+        kept=len(saved), own=own, may_save=may(acting.actor, "run_jobs"),
     )  # fmt: skip
 
 
@@ -104,13 +112,13 @@ def show(request: Request, acting: Reader, run: Run, of: Address) -> Response:
     """Show one version in words, each value with what it rests on, and what a bill costs under it."""
     policies = routes.loaded(of, run)
     law = policies.versions[-1]
-    address = _pinned(of, policies, run)
+    address = routes.pinned(of, run)
     family, fields = family_of(request.query_params, law, trials.first_day(address, law))
-    curve, error = _curve(address, law, family, fields, acting.language)
+    curve, error = _curve(routes.source_of(address, run), law, family, fields, acting.language)
     values: dict[str, Any] = {
         "of": address, "law": law, "name": text_of(law.name, acting.language), "fields": fields,
         "choices": choices_of(law, acting.language), "told": told_of(fields, law, acting.language),
-        "figure": curve, "error": error, "others": _versions(address), "trusts": _trusts(law),
+        "figure": curve, "error": error, "others": _versions(address), "trusts": _trusts(law), "own": _is_own(address),
     }  # fmt: skip
     if is_part(request):
         return render(request, acting, "policies/_curve.html", **values)
@@ -124,18 +132,21 @@ def cliffs(
 ) -> Response:  # fmt: skip
     """Say in words where the law makes a jump: for one more fen, or for one status more or less."""
     policies = routes.loaded(of, run)
-    address = _pinned(of, policies, run)
+    address = routes.pinned(of, run)
     if care not in CARE_TYPES:
         raise NotFoundError("no_such_route", "there is no such kind of care")
     found: Sequence[Cliff] = ()
-    error = ""
+    error, searching = "", False
     try:
-        found = _cliffs_of(address, care) if address != OFFICE else _search(policies, care)
+        found = _search(routes.source_of(address, run), care).result(timeout=SOON)
+    except TimeoutError:
+        searching = True
     except MedfloorError as problem:
         error = title_of(problem.code, status_of(problem), acting.language)
     values: dict[str, Any] = {
         "of": address, "care": care, "cares": CARE_TYPES, "found": [one.text(acting.language) for one in found],
-        "most": CLIFFS_SHOWN, "error": error, "name": text_of(policies.versions[-1].name, acting.language),
+        "most": CLIFFS_SHOWN, "error": error, "searching": searching,
+        "name": text_of(policies.versions[-1].name, acting.language),
     }  # fmt: skip
     return render(request, acting, "policies/_cliffs.html" if is_part(request) else "policies/cliffs.html", **values)
 
@@ -150,7 +161,8 @@ def compare(
         before = before or f"{first.address}@{first.versions[0]}"
         after = after or f"{first.address}@{first.versions[-1]}"
     old_set, new_set = routes.loaded(before, run), routes.loaded(after, run)
-    before, after = _pinned(before, old_set, run), _pinned(after, new_set, run)
+    before, after = routes.pinned(before, run), routes.pinned(after, run)
+    earlier, later = routes.source_of(before, run), routes.source_of(after, run)
     old, new, chosen = old_set.versions[-1], new_set.versions[-1], None
     error: MedfloorError | None = None
     _, fields = family_of(request.query_params, old, trials.first_day(before, old))
@@ -159,15 +171,16 @@ def compare(
     if reform:
         chosen = reforms.find(run.settings, reform)
         try:
-            new, beside = trials.reformed_and_curve(after, chosen.text, family, high=float(fields["high"]))
+            new, beside = trials.reformed_and_curve(later, chosen.text, family, high=float(fields["high"]))
         except MedfloorError as problem:
             error = problem
     changes, lines = _differences(old, new, acting.language)
-    curve, curve_error = _two_curves(before, after, beside or error, old, fields, acting.language)
+    curve, curve_error = _two_curves(earlier, later, beside or error, (old, new), fields, acting.language)
     return render(
         request, acting, "policies/compare.html", before=before, after=after, reform=reform, chosen=chosen,
-        old=old, new=new, changes=changes, lines=lines, versions=_every(), shipped=reforms.shipped(),
-        saved=reforms.saved(run.settings)[:50], fields=fields, choices=choices_of(old, acting.language),
+        old=old, new=new, changes=changes, lines=lines, versions=offered(run, acting.language),
+        shipped=reforms.shipped(), saved=reforms.saved(run.settings)[:50], fields=fields,
+        choices=choices_of(old, acting.language),
         told=told_of(fields, old, acting.language), figure=curve, curve_error=curve_error,
         error=error and title_of(error.code, status_of(error), acting.language), detail=error.message if error else "",
     )  # fmt: skip
@@ -236,15 +249,11 @@ def _flat(entries: Sequence[Entry], depth: int = 0) -> Iterator[tuple[int, str, 
 
 
 def _curve(
-    address: str, law: Policy, family: Any, fields: dict[str, str], lang: str
+    source: str, law: Policy, family: Any, fields: dict[str, str], lang: str
 ) -> tuple[bill_curve.Figure | None, str]:
     """Lay out the curve of a policy; where it cannot settle such a bill, say why."""
-    from medfloor.simulation import household
-
-    if address == OFFICE:
-        return None, say("policy_page.own_file", lang)
     try:
-        found = household(family, address, high=float(fields["high"]), points=trials.POINTS)
+        found = _borne(source, family, float(fields["high"]))
     except MedfloorError as error:
         return None, title_of(error.code, status_of(error), lang)
     return bill_curve.figure_of(found, names_of(law, lang), lang), ""
@@ -254,23 +263,20 @@ def _two_curves(
     before: str,
     after: str,
     beside: HouseholdCurve | MedfloorError | None,
-    law: Policy,
+    laws: tuple[Policy, Policy],
     fields: dict[str, str],
     lang: str,
 ) -> tuple[bill_curve.Figure | None, str]:
     """Lay out the payers under the first law, and the own part under the second (`beside`, if known) beside it."""
-    from medfloor.simulation import household
-
-    if OFFICE in (before, after):
-        return None, say("policy_page.own_file", lang)
+    law, new = laws
     high = float(fields["high"])
     try:
         if isinstance(beside, MedfloorError):
             raise beside
         first, _ = family_of(fields, law, trials.first_day(before, law))
-        second, _ = family_of(fields, law, trials.first_day(after, law))
-        one = household(first, before, high=high, points=trials.POINTS)
-        other = beside or household(second, after, high=high, points=trials.POINTS)
+        second, _ = family_of(fields, law, trials.first_day(after, new))
+        one = _borne(before, first, high)
+        other = beside or _borne(after, second, high)
     except MedfloorError as error:
         return None, title_of(error.code, status_of(error), lang)
     return bill_curve.figure_of(one, names_of(law, lang), lang, other=other), ""
@@ -281,18 +287,9 @@ def names_of(law: Policy, lang: str) -> dict[str, str]:
     return {tier.id: tier_name(law, tier.id, lang) for tier in law.tiers}
 
 
-def _pinned(of: str, policies: PolicySet, run: Running) -> str:
-    """Give the address of the one version that is looked at: the one that the address names, or the last."""
-    try:
-        address = routes.known(of, run)
-    except NotFoundError:
-        return OFFICE  # a file of the office's own, which no address of the library names
-    return address if "@" in address else f"{address}@{policies.versions[-1].from_}"
-
-
 @functools.lru_cache(maxsize=256)
-def _listed(address: str, lang: str, before: str, in_use: bool) -> Listed:
-    return _row(address, load_policy(address).versions[-1], lang, before, in_use)
+def _listed(address: str, lang: str) -> Listed:
+    return _row(address, load_policy(address).versions[-1], lang, "", False)
 
 
 def _row(address: str, law: Policy, lang: str, before: str, in_use: bool) -> Listed:
@@ -309,22 +306,62 @@ def _trusts(law: Policy) -> tuple[tuple[str, int], ...]:
     return tuple((one, counts.get(one, 0)) for one in TRUST)
 
 
-@functools.lru_cache(maxsize=32)
-def _cliffs_of(address: str, care: str) -> tuple[Cliff, ...]:
-    return _search(load_policy(address), care)
+@functools.lru_cache(maxsize=256)
+def _search(source: str, care: str) -> Future[tuple[Cliff, ...]]:
+    # It takes seconds, and nobody's page waits so long. A source never changes its law while the service runs: it is a
+    # version of the library, or a file named by its hash.
+    def search() -> tuple[Cliff, ...]:
+        from medfloor.settlement.cliffs import search_cliffs
+
+        return search_cliffs(load_policy(source), care_types=[care]).cliffs
+
+    return _searcher().submit(search)
 
 
-def _search(policies: PolicySet, care: str) -> tuple[Cliff, ...]:
-    from medfloor.settlement.cliffs import search_cliffs
+@functools.cache
+def _searcher() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="cliffs")
 
-    return search_cliffs(policies, care_types=[care]).cliffs
+
+@functools.lru_cache(maxsize=64)
+def _borne(source: str, family: Family, high: float) -> HouseholdCurve:
+    # The same for ever, as `_search`.
+    from medfloor.simulation import household
+
+    return household(family, source, high=high, points=trials.POINTS)
+
+
+def warm() -> None:
+    """Read the library while nobody waits yet: the first page of policies would take a second otherwise."""
+
+    def read() -> None:
+        for address in every():
+            for lang in LANGS:
+                _listed(address, lang)
+
+    threading.Thread(target=read, name="library", daemon=True).start()
 
 
 def _versions(address: str) -> list[str]:
     """List the other versions of the same place."""
     place = address.partition("@")[0]
-    return [one for one in _every() if one.partition("@")[0] == place and one != address]
+    return [one for one in every() if one.partition("@")[0] == place and one != address]
 
 
-def _every() -> list[str]:
-    return [f"{name}@{day}" for name, days in list_policies() for day in days]
+@functools.cache
+def every() -> tuple[str, ...]:
+    """List the versions of the library, the made-up county's first: those to compare and to lay a reform over."""
+    names = [f"{name}@{day}" for name, days in list_policies() for day in days]
+    return tuple(sorted(names, key=lambda one: (not one.startswith("synthetic/"), one)))
+
+
+def offered(run: Running, lang: str) -> list[tuple[str, str]]:
+    """List the policies that a form offers with what each is called: the office's own, and those of the library."""
+    found = {one.address: text_of(one.law.name, lang) for one in policy_files.kept(run.settings.jobs_folder)}
+    if run.books is not None and _is_own(used := routes.pinned(OFFICE, run)):
+        found = {used: text_of(routes.loaded(OFFICE, run).versions[-1].name, lang)} | found
+    return [*((one, f"{name} · {one}") for one, name in found.items()), *((one, one) for one in every())]
+
+
+def _is_own(address: str) -> bool:
+    return address.startswith("own/")

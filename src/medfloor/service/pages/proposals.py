@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -50,6 +51,15 @@ async def list_proposals(
 async def show_proposal(request: Request, number: Number, acting: Reader, run: Run) -> Response:
     """Show a proposal, who may decide on it, and what became of it."""
     return await _proposal(request, acting, run, number, None)
+
+
+@router.get("/office/proposals/{number}/record")
+async def fetch_record(number: Number, acting: Reader, run: Run) -> Response:
+    """Give the signed record of an adjustment to download."""
+    found = await proposals.fetch_record(number, acting, run)
+    text = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+    named = {"Content-Disposition": f'attachment; filename="adjustment-{number}.json"'}
+    return Response(text, media_type="application/json", headers=named)
 
 
 @router.post("/office/proposals/{number}/decision")

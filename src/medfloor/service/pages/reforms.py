@@ -13,14 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from medfloor.errors import MedfloorError, NotFoundError, PolicyError, UsageError
-from medfloor.policy.load import list_policies, load_policy
-from medfloor.service import reforms, trials
+from medfloor.service import policy_files, reforms, trials
 from medfloor.service.access import Acting
 from medfloor.service.bodies.policies import ADDRESS_PATTERN, CheckBody, FindingAnswer
 from medfloor.service.pages import bill_curve
 from medfloor.service.pages.families import choices_of, family_of, told_of
 from medfloor.service.pages.frame import go, is_part, page, render
-from medfloor.service.pages.policies import worded
+from medfloor.service.pages.policies import offered, worded
 from medfloor.service.problems import status_of, title_of
 from medfloor.service.routes import policies as routes
 from medfloor.service.running import Running, running
@@ -68,8 +67,8 @@ def new(request: Request, acting: Reader, run: Run, over: Address = "", start: S
     """Show the editor, with a reform to start from."""
     begun = reforms.find(run.settings, start) if start else _first()
     over = over or begun.over or USUAL
-    address = _address(over, run)
-    trials.warm(address)
+    address = routes.pinned(over, run)
+    trials.warm(routes.source_of(address, run))
     values = {name: value for name, value in request.query_params.items() if name in _FAMILY}
     return _editor(request, acting, run, address, begun.text, values, start=begun.key)
 
@@ -105,10 +104,10 @@ async def save(request: Request, acting: Keeper, run: Run) -> Response:
         text = form["text"]
         try:
             _check_length(text)
-            trials.reformed(address, text)
+            trials.reformed(routes.source_of(address, run), text)
             kept = reforms.keep(run.settings, text, address, login=acting.actor.login, now=run.clock())
         except MedfloorError as error:
-            faults = _faults(error, text, acting.language)
+            faults = faults_of(error, text, acting.language)
             return _editor(request, acting, run, address, text, form, status=422, values={"faults": faults})
         return go(f"/policies/reforms/{kept.key}", done="saved")
 
@@ -123,7 +122,7 @@ def show(request: Request, acting: Reader, run: Run, key: Key) -> Response:
     address = ""
     try:
         address = _address(found.over or USUAL, run)
-        changes = _changes(address, found.text, acting.language)
+        changes = _changes(address, run, found.text, acting.language)
     except MedfloorError as problem:
         error = title_of(problem.code, status_of(problem), acting.language)
     return render(
@@ -145,14 +144,14 @@ _FAMILY = ("family", "status", "age", "care", "level", "area", "share", "bill", 
 def _attempt(request: Request, acting: Acting, run: Running, form: dict[str, str]) -> Response:
     address = _address(form.get("over", ""), run)
     text = form["text"]
-    law = load_policy(address).versions[-1]
+    law = routes.loaded(address, run).versions[-1]
     family, fields = family_of(form, law, trials.first_day(address, law))
     values: dict[str, Any] = {"faults": [], "trial": None, "figure": None}
     try:
         _check_length(text)
-        tried = trials.attempt(address, text, family)
+        tried = trials.attempt(routes.source_of(address, run), text, family)
     except MedfloorError as error:
-        values["faults"] = _faults(error, text, acting.language)
+        values["faults"] = faults_of(error, text, acting.language)
     else:
         names = {tier: said[acting.language] for tier, said in tried.names.items()}
         values |= {"trial": tried, "names": names, "told": told_of(fields, law, acting.language)}
@@ -160,7 +159,7 @@ def _attempt(request: Request, acting: Acting, run: Running, form: dict[str, str
             values["figure"] = bill_curve.figure_of(tried.family.curve, names, acting.language)
         for name, problem in (("family_error", tried.family_error), ("sample_error", tried.sample_error)):
             values[name] = "" if problem is None else title_of(problem.code, status_of(problem), acting.language)
-            values[f"{name}_detail"] = "" if problem is None else problem.message
+            values[f"{name}_detail"] = "" if problem is None else _without(problem.message, run)
     if is_part(request):
         return render(request, acting, "policies/_effect.html", **values, fields=fields, later=True, over=address)
     if not values["faults"]:
@@ -175,14 +174,14 @@ def _check(request: Request, acting: Acting, run: Running, form: dict[str, str])
         _check_length(form["text"])
         values |= _findings(acting, run, address, form["text"])
     except MedfloorError as error:
-        values["faults"] = _faults(error, form["text"], acting.language)
+        values["faults"] = faults_of(error, form["text"], acting.language)
     return render(request, acting, "policies/_findings.html", **values)
 
 
 def _findings(acting: Acting, run: Running, address: str, text: str) -> dict[str, Any]:
     """Check the law that a reform makes, and leave out what was found in the policy before."""
     answer = routes.check_policy(CheckBody(address=address, text=None, reform=text), acting, run)
-    before = _known_findings(address, acting.language)
+    before = _known_findings(routes.source_of(address, run), acting.language)
     fresh = [one for one in answer.findings if _same(one) not in before]
     rank = {"error": 0, "warning": 1, "notice": 2}
     fresh.sort(key=lambda one: rank[one.severity])
@@ -190,40 +189,45 @@ def _findings(acting: Acting, run: Running, address: str, text: str) -> dict[str
 
 
 @functools.lru_cache(maxsize=16)
-def _known_findings(address: str, lang: str) -> frozenset[tuple[str, str, str]]:
+def _known_findings(source: str, lang: str) -> frozenset[tuple[str, str, str]]:
     from medfloor.policy.check import check as checked
 
-    return frozenset((one.code, one.path, one.message(lang)) for one in checked(address))
+    return frozenset((one.code, one.path, one.message(lang)) for one in checked(source))
 
 
 def _same(one: FindingAnswer) -> tuple[str, str, str]:
     return one.code, one.path, one.message
 
 
-def _changes(address: str, text: str, lang: str) -> list[Any]:
+def _changes(address: str, run: Running, text: str, lang: str) -> list[Any]:
     from medfloor.policy.diff import diff_policies
 
-    after = trials.reformed(address, text)
-    return [worded(one, after, lang) for one in diff_policies(load_policy(address).versions[-1], after, lang)]
+    after = trials.reformed(routes.source_of(address, run), text)
+    return [worded(one, after, lang) for one in diff_policies(routes.loaded(address, run).versions[-1], after, lang)]
+
+
+def _without(message: str, run: Running) -> str:
+    return policy_files.without_folder(message, run.settings.jobs_folder)
 
 
 def _editor(
     request: Request, acting: Acting, run: Running, address: str, text: str, form: Mapping[str, str], *,
     start: str = "", status: int = 200, values: dict[str, Any] | None = None,
 ) -> Response:  # fmt: skip
-    law = load_policy(address).versions[-1]
+    law = routes.loaded(address, run).versions[-1]
     _, fields = family_of(form, law, trials.first_day(address, law))
     given = {name: form.get(name, "") for name in _FAMILY}
     found = {"faults": [], "trial": None, "figure": None, "findings": None, "before": 0, "told": ""} | (values or {})
     return render(
         request, acting, "policies/editor.html", status=status, over=address, text=text, start=start, fields=fields,
         given=given, choices=choices_of(law, acting.language), shipped=reforms.shipped(),
-        saved=reforms.saved(run.settings)[:50], policies=_settleable(), may_save=may(acting.actor, "run_jobs"),
+        saved=reforms.saved(run.settings)[:50], policies=offered(run, acting.language),
+        may_save=may(acting.actor, "run_jobs"),
         unfit=_unfit(address), longest=reforms.LONGEST, later=False, people=trials.SAMPLE_PEOPLE, **found,
     )  # fmt: skip
 
 
-def _faults(error: MedfloorError, text: str, lang: str) -> list[Fault]:
+def faults_of(error: MedfloorError, text: str, lang: str, *, file: str = "reform.yaml") -> list[Fault]:
     """Say where in the text what is wrong; a message may name several places, one a line."""
     if not isinstance(error, PolicyError):
         return [Fault(0, 0, title_of(error.code, status_of(error), lang), error.message)]
@@ -233,7 +237,7 @@ def _faults(error: MedfloorError, text: str, lang: str) -> list[Fault]:
         if told is None:
             found.append(Fault(0, 0, title_of(error.code, status_of(error), lang), part))
             continue
-        line = int(told["line"] or 0) if told["file"] == "reform.yaml" else 0
+        line = int(told["line"] or 0) if told["file"] == file else 0
         line, column, excerpt = _spot(text, line, syntax=error.code == "policy_syntax")
         found.append(Fault(line, column, _words(error.code, told["said"], lang), told["said"], excerpt))
     return found
@@ -270,26 +274,20 @@ def _spot(text: str, line: int, *, syntax: bool) -> tuple[int, int, str]:
 
 
 def _address(over: str, run: Running) -> str:
-    """Give the address of one version of the library. Raises NotFoundError (`policy_not_found`)."""
+    """Give the address of one version of a policy. Raises NotFoundError (`policy_not_found`)."""
     if not re.fullmatch(ADDRESS_PATTERN, over):
         raise NotFoundError("policy_not_found", "there is no such policy in the library")
-    known = routes.known(over, run)
-    return known if "@" in known else f"{known}@{load_policy(known).versions[-1].from_}"
+    return routes.pinned(over, run)
 
 
 @functools.lru_cache(maxsize=64)
 def _unfit(address: str) -> frozenset[str]:
-    """List the shipped reforms that are written for other places."""
+    """List the shipped reforms that are written for other places; what fits an own policy is seen by trying."""
     place = address.partition("@")[0]
+    if place.startswith("own/"):
+        return frozenset()
     written = {one.key: {other.partition("@")[0] for other in one.others} for one in reforms.shipped()}
     return frozenset(key for key, places in written.items() if places and place not in places)
-
-
-@functools.cache
-def _settleable() -> tuple[str, ...]:
-    """List the policies of the library, the made-up county's first: those to lay a reform over."""
-    names = [f"{name}@{day}" for name, days in list_policies() for day in days]
-    return tuple(sorted(names, key=lambda one: (not one.startswith("synthetic/"), one)))
 
 
 def _first() -> reforms.Reform:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from medfloor.errors import MedfloorError
+from medfloor.service.access import Acting
 from medfloor.service.pages.frame import is_part, language_of_page, own_path, render
 from medfloor.service.problems import RETRY_SECONDS, status_of, title_of
 
@@ -25,13 +27,16 @@ def page_of(request: Request, error: MedfloorError, *, errors: Sequence[Mapping[
     state["problem"] = error.code
     if error.code in _ENTER:
         return _to_login(request)
-    lang = language_of_page(request, None)
+    acting: Acting | None = state.get("acting")
+    lang = language_of_page(request, acting)
+    if acting is not None:
+        acting = replace(acting, language=lang)
     values = {
         "title": title_of(error.code, status, lang), "detail": error.message, "code": error.code,
         "instance": state.get("request_id", ""), "errors": list(errors),
     }  # fmt: skip
     response: Response = render(
-        request, None, "_problem.html" if is_part(request) else "problem.html", status=status, **values
+        request, acting, "_problem.html" if is_part(request) else "problem.html", status=status, **values
     )
     if error.code in RETRY_SECONDS:
         response.headers["Retry-After"] = str(RETRY_SECONDS[error.code])

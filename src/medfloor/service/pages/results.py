@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, Response
 
 from medfloor.errors import ConflictError, NotFoundError, StoreError
 from medfloor.reports.laid_out import LONG
-from medfloor.service import jobs
+from medfloor.service import jobs, reforms, signing
 from medfloor.service.access import Acting
 from medfloor.service.bodies.jobs import FILE_PATTERN, JobBody
 from medfloor.service.pages.frame import go, is_part, page, render
@@ -27,6 +27,8 @@ from medfloor.service.problems import field_errors, status_of, title_of
 from medfloor.service.results import downloads_of, file_of, shown_of
 from medfloor.service.routes import jobs as routes
 from medfloor.service.running import Running, running
+from medfloor.store.roles import may
+from medfloor.words import say
 
 Run = Annotated[Running, Depends(running)]
 Asker = Annotated[Acting, page("run_jobs")]
@@ -57,7 +59,7 @@ class Subject:
 
 SUBJECTS = (
     Subject("laboratory", ("simulate", "optimise")),
-    Subject("fund", ("project", "pool", "adjust", "supervise")),
+    Subject("fund", ("project", "contrast", "backtest", "pool", "adjust", "supervise")),
     Subject("measures", ("measure", "study")),
 )
 
@@ -68,7 +70,7 @@ def add_routes(router: APIRouter, subject: Subject) -> None:
     @router.get(f"{subject.path}/{{number}}")
     async def show(request: Request, number: Number, acting: Asker, run: Run) -> Response:
         """Show how far a job is, or what it found."""
-        return await run_in_threadpool(_show, request, acting, run, subject, number)
+        return await run_in_threadpool(show_job, request, acting, run, subject, number)
 
     @router.post(f"{subject.path}/{{number}}/cancel")
     async def cancel(number: Number, acting: Asker, run: Run) -> Response:
@@ -111,16 +113,60 @@ async def ask(
     try:
         body = _BODY.validate_python(dict(told))
     except ValidationError as error:
-        # A field's place begins with the kind of the job.
-        found = [{**one, "loc": tuple(one["loc"])[1:] or ("form",)} for one in error.errors()]
-        return {str(one["field"]).split(".")[0]: one["message"] for one in field_errors(found, acting.language)}
+        wrong = {}
+        for one in field_errors(error.errors(), acting.language):
+            # A field's place begins with the kind of the job; what is of no field is of the form.
+            place = str(one["field"]).partition(".")[2].split(".")[0] or "form"
+            wrong[place] = _words_of(one, acting.language)
+        return wrong
     if body.kind not in subject.kinds:
         raise NotFoundError("no_job", "this page asks for no such job")
     try:
         answer = await routes.ask_job(body, acting, run)
+    except NotFoundError as error:
+        if error.code != "policy_not_found":
+            raise
+        name = "baseline" if hasattr(body, "baseline") else "policy"
+        return {name: say("result_page.no_policy", acting.language)}
     except (ConflictError, StoreError) as error:
         return {"form": title_of(error.code, status_of(error), acting.language)}
     return go(f"{subject.path}/{answer.id}")
+
+
+def _words_of(wrong: Mapping[str, str], lang: str) -> str:
+    """Say what is wrong with a field to a person: patterns and objects are for programs."""
+    if wrong["code"] == "dict_type":
+        return say("result_page.not_pairs", lang)
+    raw = wrong["code"] == "string_pattern_mismatch" and "^" in wrong["message"]
+    return say("result_page.pattern", lang) if raw else wrong["message"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Be the forms of a subject as somebody left them: what stands in the fields, which was sent, what is wrong."""
+
+    asked: Mapping[str, Any]
+    kind: str
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+async def sent(request: Request, first: Mapping[str, str], kinds: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Read a form: which one was sent (the first of `kinds` unless it says), and the text of each field of `first`."""
+    form = await request.form()
+    kind = str(form.get("kind") or "")
+    told = {name: str(form.get(name, value)).strip() for name, value in first.items()}
+    return kind if kind in kinds else kinds[0], told
+
+
+def show_forms(
+    request: Request, acting: Acting, run: Running, subject: Subject, filled: Filled, **values: Any
+) -> Response:
+    """Show the forms of a subject with what was typed, what is wrong with it (422), and the jobs that were kept."""
+    known = {"jobs": listed(run, subject), "tables": data_of(run, folders=False), **values}
+    return render(
+        request, acting, f"results/{subject.name}.html", status=422 if filled.errors else 200, subject=subject,
+        asked=filled.asked, kind=filled.kind, errors=filled.errors, folders=data_of(run, folders=True), **known,
+    )  # fmt: skip
 
 
 def listed(run: Running, subject: Subject, *, before: int | None = None) -> list[dict[str, Any]]:
@@ -137,6 +183,17 @@ def data_of(run: Running, *, folders: bool) -> list[str]:
         return []
     found = [one for one in place.iterdir() if _DATA.match(one.name) and one.is_dir() == folders]
     return sorted(one.name for one in found if folders or one.suffix in (".csv", ".parquet", ".xlsx", ".dta", ".sav"))
+
+
+def texts_of(run: Running, keys: Iterable[str]) -> list[str]:
+    """Give the texts of reforms that were ticked; one that is gone is left out."""
+    texts = []
+    for key in keys:
+        try:
+            texts.append(reforms.find(run.settings, key).text)
+        except NotFoundError:
+            continue
+    return texts
 
 
 def whole_number(text: object) -> object:
@@ -192,21 +249,47 @@ def find(run: Running, acting: Acting, subject: Subject, number: int) -> sa.RowM
     return row
 
 
-def _show(request: Request, acting: Acting, run: Running, subject: Subject, number: int) -> Response:
+def show_job(
+    request: Request,
+    acting: Acting,
+    run: Running,
+    subject: Subject,
+    number: int,
+    problem: Mapping[str, Any] | None = None,
+) -> Response:
+    """Show how far a job is, or what it found; `problem` says what was refused about it."""
     row = find(run, acting, subject, number)
     folder, lang = run.jobs.folder_of(number), acting.language
     found = shown_of(folder, lang) if row["state"] == "done" else None
     values: dict[str, Any] = {
+        "signing": _signing(run, acting, number) if found and row["kind"] == "adjust" else None, "problem": problem,
         "subject": subject, "job": _told(row), "found": found, "long": LONG,
         "downloads": downloads_of(folder, lang) if found else [],
-        "why": title_of(row["message"], 422, lang) if row["state"] == "failed" and row["message"] else "",
+        "why": _why(row, lang),
     }  # fmt: skip
     # When it is over, the whole page is shown anew: its title and its headings change.
     part = is_part(request) and row["state"] in ("waiting", "running")
-    response = render(request, acting, "results/_far.html" if part else "results/result.html", **values)
+    template = "results/_far.html" if part else "results/result.html"
+    response = render(request, acting, template, status=problem["status"] if problem else 200, **values)
     if is_part(request) and not part:
         response.headers["HX-Refresh"] = "true"
     return response
+
+
+def _signing(run: Running, acting: Acting, number: int) -> dict[str, Any]:
+    """Give what was proposed from an adjustment, and whether one may propose it still."""
+    reads = may(acting.actor, "read_proposals")
+    found = signing.of_job(run, acting, number) if reads else ()
+    there = (run.jobs.folder_of(number) / signing.RECORD).is_file()
+    stands = any(one.state != "withdrawn" for one in found)
+    return {"proposals": found, "reads": reads, "there": there,
+            "may": there and not stands and may(acting.actor, "propose")}  # fmt: skip
+
+
+def _why(row: sa.RowMapping, lang: str) -> str:
+    """Say in words why a job failed; of a bug the code names the kind, which is for who mends it."""
+    code = (row["message"] or "").partition(":")[0]
+    return title_of(code, 500 if code == "bug_inside" else 422, lang) if row["state"] == "failed" and code else ""
 
 
 def _told(row: sa.RowMapping) -> dict[str, Any]:

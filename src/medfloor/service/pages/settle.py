@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -18,11 +17,13 @@ from medfloor.errors import ConflictError, InputError, NotFoundError, StoreError
 from medfloor.reports.workbook import Figure, Sheet, workbook
 from medfloor.service import batches, settling
 from medfloor.service.access import Acting
-from medfloor.service.bodies.fields import ID_PATTERN, KEY_PATTERN
+from medfloor.service.bodies.fields import ID_PATTERN, KEY_PATTERN, new_key
+from medfloor.service.details import detail_in
 from medfloor.service.looking import note
+from medfloor.service.outlook import today
 from medfloor.service.pages.claims import CHOICES
 from medfloor.service.pages.frame import go, is_part, page, render
-from medfloor.service.pages.shown import claim_from, parts_of
+from medfloor.service.pages.shown import claim_from, parts_of, why_not
 from medfloor.service.problems import status_of, title_of
 from medfloor.service.running import Running, running
 from medfloor.store import batches as kept
@@ -37,6 +38,11 @@ Settler = Annotated[Acting, page("settle")]
 Number = Annotated[int, Path(ge=1, le=2**53)]
 ROWS = 50
 EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_FIELDS = {
+    "unknown_person": "person_id", "claim_settled": "claim_id", "unknown_continues": "continues",
+    "continues_later": "continues", "continues_other_person": "continues", "outside_policy_dates": "settled_date",
+}  # fmt: skip
+"""Code of a refusal -> the field of the form that it is about."""
 _TEMPLATE = tuple(one.name for one in CLAIMS.columns if one.name != "reverses")
 
 
@@ -46,7 +52,7 @@ def ask(
     person: Annotated[str, Query(max_length=64, pattern=rf"^$|{ID_PATTERN}")] = "",
 ) -> Response:  # fmt: skip
     """Show the form of a claim."""
-    fields = {"person_id": person, "request_key": secrets.token_urlsafe(24), "area": "local", "referral": "regular"}
+    fields = {"person_id": person, "request_key": new_key(), "area": "local", "referral": "regular"}
     return _form(request, acting, run, fields, {})
 
 
@@ -56,8 +62,11 @@ async def settle(request: Request, acting: Settler, run: Run) -> Response:
     form = {name: str(value) for name, value in (await request.form()).items()}
     columns = settling.books_of(run).law.dimensions.columns
     body, fields, errors = await run_in_threadpool(claim_from, form, columns, acting.language)
+    if body is not None and (body.settled_date or body.end_date) > today(acting):
+        # A mistyped year would open an account of that year.
+        body, errors = None, {"settled_date": say("settle_form.day_ahead", acting.language)}
     if not re.fullmatch(KEY_PATTERN, fields.get("request_key", "")):
-        fields["request_key"] = secrets.token_urlsafe(24)
+        fields["request_key"] = new_key()
     if body is None or form.get("action") == "edit":
         status = 200 if body is not None else 422
         return await run_in_threadpool(_form, request, acting, run, fields, errors, status=status)
@@ -70,8 +79,10 @@ async def settle(request: Request, acting: Settler, run: Run) -> Response:
         # Somebody outside of the place is told like somebody who is not there.
         code = "unknown_person" if error.code == "no_such_person" else error.code
         status = 422 if code == "unknown_person" else status_of(error)
-        field = {"unknown_person": "person_id", "claim_settled": "claim_id"}.get(code, "form")
-        errors = {field: title_of(code, status, acting.language)}
+        field, lang = _FIELDS.get(code, "form"), acting.language
+        errors = {
+            field: why_not(error, status, acting.language) if code == error.code else title_of(code, status, lang)
+        }
         return await run_in_threadpool(_form, request, acting, run, fields, errors, status=status)
     parts = parts_of(run, told.payments_fen, told.own_in_scope_fen, told.own_outside_fen, acting.language)
     return await run_in_threadpool(_form, request, acting, run, fields, {}, told=told, parts=parts)
@@ -133,7 +144,8 @@ def rejects(number: Number, acting: Settler, run: Run) -> Response:
     heads = [say(f"batch_page.{name}", lang) for name in ("row", "code", "reason", "detail")]
     cells = [
         [
-            Figure(row["row"], "count"), row["reason"], title_of(row["reason"], 422, lang), row["detail"],
+            Figure(row["row"], "count"), row["reason"], title_of(row["reason"], 422, lang),
+            detail_in(row["detail"], lang) or row["detail"],
             *(row["cells"].get(name) for name in names),
         ]
         for row in rows

@@ -7,9 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from medfloor.errors import MedfloorError
 from medfloor.money import MAX_FEN, format_yuan, parse_fen
 from medfloor.service.bodies.settlements import ClaimBody
-from medfloor.service.problems import field_errors
+from medfloor.service.details import detail_in
+from medfloor.service.problems import field_errors, title_of
 from medfloor.service.running import Running
 from medfloor.store.claims import ClaimLine
 from medfloor.words import knows, say
@@ -68,6 +70,18 @@ def shown_line(run: Running, line: ClaimLine, lang: str) -> dict[str, Any]:
     }
 
 
+def why_not(error: MedfloorError, status: int, lang: str) -> str:
+    """Say why a claim was not taken, with what the detail knows of value and place where a reader can read it.
+
+    >>> why_not(MedfloorError("outside_policy_dates", "no version of the policy is in force on 1950-06-06"), 422, "zh")
+    '该日没有有效的政策版本：1950-06-06 没有有效的政策版本；请核对结算日期'
+    """
+    title, detail = title_of(error.code, status, lang), detail_in(error.message, lang)
+    if detail is None and lang == "en":
+        detail = error.message
+    return say("settle_form.why_not", lang, title=title, detail=detail) if detail else title
+
+
 def form_of(body: ClaimBody) -> dict[str, str]:
     """Give a claim as the fields of its form: amounts in yuan, what is not said empty."""
     found = {name: str(getattr(body, name) or "") for name in TEXTS}
@@ -112,7 +126,10 @@ def claim_from(
     except ValidationError as error:
         for one in field_errors(error.errors(include_url=False), lang):
             name = _MODEL_ERRORS.get(one["code"], one["field"].removesuffix("_fen"))
-            errors.setdefault(name, one["message"])
+            if one["code"] != "parts_not_total":
+                errors.setdefault(name, one["message"])
+            elif not errors.keys() & set(AMOUNTS):
+                errors[name] = say("settle_form.parts_not_total", lang)
         return None, fields, errors
     if errors:
         return None, fields, errors

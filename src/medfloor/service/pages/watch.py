@@ -168,12 +168,6 @@ def rules(request: Request, acting: Reader, run: Run) -> Response:
     return render_watch(request, acting, "watch/rules.html", rules=found)
 
 
-@router.get("/watch/files")
-def files(request: Request, acting: Counter) -> Response:
-    """Say what of the watch is done on files, by command: prevention, models of risk."""
-    return render_watch(request, acting, "watch/files.html")
-
-
 def _shown(counted: Any, name: str) -> int:
     """Give a count of a township; alerts are told without absent care, which has a column of its own."""
     number: int = getattr(counted, name)

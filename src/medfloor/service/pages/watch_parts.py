@@ -20,7 +20,8 @@ _PARTS = (
     ("checks", "/watch/checks", "read_cases"),
     ("screenings", "/watch/screenings", "read_alerts"),
     ("exchange", "/watch/exchange", "read_exchanges"),
-    ("files", "/watch/files", "read_case_counts"),
+    ("prevention", "/watch/prevention", "read_person"),
+    ("risk", "/watch/risk", "read_case_counts"),
 )
 
 

@@ -16,7 +16,7 @@ from medfloor.service.bodies.problems import problems
 from medfloor.service.looking import in_place, look, places_of
 from medfloor.service.paging import Cursor, Limit, cursor_of, number_of
 from medfloor.service.running import Running, running
-from medfloor.service.settling import books_of
+from medfloor.service.settling import books_of, check_not_ahead
 from medfloor.store import arrears, audit
 from medfloor.store.roles import sees
 from medfloor.store.schema import arrear
@@ -81,6 +81,7 @@ def step(
     books = books_of(run)
     before = look(run, acting, "handle_arrear", lambda connection: _with_steps(connection, acting, number))
     day = body.on or acting.now.astimezone(OFFICE_ZONE).date()
+    check_not_ahead(day, acting)
     arrears.move(books, number, body.state, on=day, note=body.note, actor=acting.actor, now=acting.now)
     run.store.attempt(
         lambda connection: audit.record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -12,11 +13,13 @@ from starlette.responses import FileResponse, Response
 
 from medfloor.errors import AccessError, NotFoundError, StoreError
 from medfloor.periods import OFFICE_ZONE
-from medfloor.service import jobs
+from medfloor.service import jobs, signing
 from medfloor.service.access import Acting, need
 from medfloor.service.bodies.jobs import FileName, JobAnswer, JobBody, JobList
 from medfloor.service.bodies.problems import problems
+from medfloor.service.bodies.proposals import ProposalAnswer, ReasonBody
 from medfloor.service.paging import Cursor, Limit, cursor_of, number_of
+from medfloor.service.routes import policies
 from medfloor.service.running import Running, running
 from medfloor.store import audit
 from medfloor.store.office import office_of
@@ -37,6 +40,9 @@ async def ask_job(body: JobBody, acting: Runs, run: Run) -> JobAnswer:
 
     def work(connection: Any) -> sa.RowMapping:
         asked = body.model_dump(mode="json") | {"smallest_cell": office_of(connection).smallest_cell}
+        for name in ("baseline", "policy", "law"):
+            if asked.get(name):
+                asked[name] = _law(asked[name], run)
         asked["made"] = acting.now.astimezone(OFFICE_ZONE).date().isoformat()
         may_ask(connection, acting, body.kind, asked)
         number = jobs.ask(connection, body.kind, asked, actor=acting.actor, now=acting.now)
@@ -96,6 +102,15 @@ async def retry_job(number: Number, acting: Runs, run: Run) -> JobAnswer:
     return _answer(await run_in_threadpool(_find, run, number), run)
 
 
+@router.post("/{number}/proposal", response_model=ProposalAnswer, responses=problems(404, 409))
+async def propose_adjustment(
+    number: Number, body: ReasonBody, acting: Annotated[Acting, Depends(need("propose"))], run: Run
+) -> ProposalAnswer:
+    """Propose the adjustment that a job worked out, for a colleague to decide and sign. 提交待遇调整复核。"""
+    found = await run_in_threadpool(signing.propose, run, acting, number, reason=body.reason)
+    return ProposalAnswer.model_validate(asdict(found))
+
+
 @router.get("/{number}/files/{name}", responses=problems(404), response_class=FileResponse)
 async def fetch_file(number: Number, name: Annotated[FileName, Path()], acting: Runs, run: Run) -> Response:
     """Fetch a file that a job made; it is offered for download and never shown as a page of ours. 下载结果文件。"""
@@ -104,6 +119,16 @@ async def fetch_file(number: Number, name: Annotated[FileName, Path()], acting: 
     if row["state"] != "done" or name not in jobs.files_of(folder):
         raise NotFoundError("no_file", "the job has no such file")
     return FileResponse(folder / name, filename=name, content_disposition_type="attachment")
+
+
+def _law(address: str, run: Running) -> str:
+    """Give the policy of a job: what the office uses now stays what it is, also when it changes its policy.
+
+    Raises NotFoundError (`policy_not_found`), rather now than in the job.
+    """
+    if address.partition("/")[0] in ("office", "own"):
+        return policies.pinned(address, run)
+    return policies.known(address, run)
 
 
 def _find(run: Running, number: int) -> sa.RowMapping:

@@ -13,6 +13,7 @@ from fastapi import Path as InPath
 
 from medfloor.errors import NotFoundError, PolicyError
 from medfloor.policy.load import PolicySet, list_policies, load_policy
+from medfloor.service import policy_files
 from medfloor.service.access import Acting, need
 from medfloor.service.bodies.fields import Language
 from medfloor.service.bodies.policies import (
@@ -74,12 +75,13 @@ def check_policy(body: CheckBody, acting: Reader, run: Run) -> CheckAnswer:
             if body.text is not None:
                 address = str(write_policy(Path(folder) / "policy.yaml", body.text))
             else:
-                address = known(body.address or "", run)
+                address = source_of(body.address or "", run)
             findings = check(address, reforms)
         except (RecursionError, ValueError, ArithmeticError, TypeError, KeyError):
             raise PolicyError("policy_syntax", "the text cannot be read as a policy; see docs/policies.md") from None
         except PolicyError as error:
-            raise PolicyError(error.code, _without(error.message, folder)) from None
+            told = policy_files.without_folder(_without(error.message, folder), run.settings.jobs_folder)
+            raise PolicyError(error.code, told) from None
         counts = count_severities(findings)
         return CheckAnswer(
             errors=counts["error"],
@@ -145,11 +147,9 @@ def show_policy(address: Address, acting: Reader, run: Run, lang: Language | Non
 def loaded(address: str, run: Running) -> PolicySet:
     """Load a policy of the library, or the office's own. Raises NotFoundError: no_policy_chosen, policy_not_found."""
     if address == "office":
-        if run.books is None:
-            raise NotFoundError(
-                "no_policy_chosen", "the office has chosen no policy; run medfloor admin init --policy ADDRESS"
-            )
-        return run.books.law.policies
+        return _in_use(run)
+    if address.startswith("own/"):
+        return policy_files.load_own(run.settings.jobs_folder, address)
     return load_policy(known(address, run))
 
 
@@ -163,6 +163,41 @@ def known(address: str, run: Running) -> str:
             "policy_not_found", "there is no such policy in the library; GET /api/v1/policies lists them"
         )
     return f"{place}{at}{day}"
+
+
+def pinned(address: str, run: Running) -> str:
+    """Give the address of one version that stays what it is: of the library with its day, or own/<hash>.
+
+    `office` becomes the policy in use; where that is a file, its law is kept as it was read.
+    Raises NotFoundError: no_policy_chosen, policy_not_found.
+    """
+    place = address.partition("@")[0]
+    if place.startswith("own/"):
+        policy_files.source_of(run.settings.jobs_folder, place)
+        return place
+    if place == "office":
+        used = _in_use(run)
+        if used.address.partition("@")[0] not in {name for name, _ in list_policies()}:
+            return policy_files.snapshot(run.settings.jobs_folder, used.versions[-1])
+    found = known(address, run)
+    return found if "@" in found else f"{found}@{load_policy(found).versions[-1].from_}"
+
+
+def source_of(address: str, run: Running) -> str:
+    """Give what `load_policy` takes for an address. Raises NotFoundError: no_policy_chosen, policy_not_found."""
+    if address.startswith("own/"):
+        return policy_files.source_of(run.settings.jobs_folder, address)
+    if address == "office":
+        return policy_files.source_of(run.settings.jobs_folder, pinned(address, run))
+    return known(address, run)
+
+
+def _in_use(run: Running) -> PolicySet:
+    if run.books is None:
+        raise NotFoundError(
+            "no_policy_chosen", "the office has chosen no policy; run medfloor admin init --policy ADDRESS"
+        )
+    return run.books.law.policies
 
 
 def _without(text: str, folder: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.concurrency import run_in_threadpool
 
-from medfloor.service import decisions
+from medfloor.service import decisions, signing
 from medfloor.service.access import Acting, need
 from medfloor.service.bodies.fields import ID_PATTERN
 from medfloor.service.bodies.problems import problems
@@ -31,7 +31,7 @@ async def list_proposals(
     acting: Reads,
     run: Run,
     state: Literal["open", "approved", "refused", "withdrawn"] | None = None,
-    kind: Literal["reversal", "status_change", "exit"] | None = None,
+    kind: Literal["reversal", "status_change", "exit", "adjustment"] | None = None,
     person_id: Annotated[str | None, Query(max_length=64, pattern=ID_PATTERN)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -65,11 +65,23 @@ async def look_at_proposal(number: Number, acting: Reads, run: Run) -> ProposalA
     return _answer(await run_in_threadpool(run.store.attempt, work))
 
 
+@router.get("/{number}/record", responses=problems(404))
+async def fetch_record(number: Number, acting: Reads, run: Run) -> dict[str, Any]:
+    """Give the record of an adjustment that was decided, with the signature. 已签署的调整记录。"""
+
+    def work() -> dict[str, Any]:
+        with run.store.reading() as connection:
+            return signing.record_of(proposals.seen_by(acting.actor, proposals.proposal_of(connection, number)))
+
+    return await run_in_threadpool(work)
+
+
 @router.post("/{number}/decision", response_model=ProposalAnswer, responses=problems(404, 409))
 async def decide(number: Number, body: DecisionBody, acting: Reads, run: Run) -> ProposalAnswer:
     """Approve or refuse what a colleague proposed; what is approved is carried out at once. 复核决定。
 
-    It takes `decide_reversal` or `decide_status`, by the kind of the proposal; one's own proposal one may not decide.
+    It takes `decide_reversal`, `decide_status` or `decide_adjustment`, by the kind of the proposal; one's own proposal
+    one may not decide.
     """
     note = body.note or ""
     return _answer(await run_in_threadpool(decisions.decide, run, acting, number, approve=body.approve, note=note))

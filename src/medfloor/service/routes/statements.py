@@ -27,7 +27,7 @@ from medfloor.service.bodies.problems import problems
 from medfloor.service.looking import look, places_of
 from medfloor.service.paging import Cursor, Limit, cursor_of, number_of
 from medfloor.service.running import Running, running
-from medfloor.service.settling import books_of
+from medfloor.service.settling import books_of, check_not_ahead
 from medfloor.store import statements
 from medfloor.store.office import office_of
 from medfloor.store.roles import place_prefix, sees
@@ -182,6 +182,7 @@ def clear(
     run: Run,
 ) -> StatementSet:
     """Clear an agreed statement: one balanced entry a fund on the facility's account."""
+    check_not_ahead(body.on, acting)
     with run.store.reading() as connection:
         check_provider(connection, acting, provider_id)
     found = statements.clear(

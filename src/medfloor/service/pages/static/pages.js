@@ -64,3 +64,20 @@ document.addEventListener("click", (event) => {
   area.setSelectionRange(before + Math.max(0, Number(link.dataset.column) - 1), before + lines[line - 1].length);
   area.scrollTop = Math.max(0, (line - 4) * parseFloat(getComputedStyle(area).lineHeight));
 });
+
+// A list whose rows stand one under the other on a narrow screen: <table class="listed">; each cell then says its head.
+function labelled(table) {
+  const heads = Array.from(table.querySelectorAll("thead th"), (head) => head.textContent.trim());
+  // As blocks they would no longer be a table to a screen reader, unless they say so.
+  const roles = { THEAD: "rowgroup", TBODY: "rowgroup", TFOOT: "rowgroup", TR: "row", TD: "cell" };
+  table.setAttribute("role", "table");
+  table.querySelectorAll("thead, tbody, tfoot, tr, td").forEach((part) => part.setAttribute("role", roles[part.tagName]));
+  table.querySelectorAll("th").forEach((head) => head.setAttribute("role", head.scope === "row" ? "rowheader" : "columnheader"));
+  table.querySelectorAll("tbody tr, tfoot tr").forEach((row) => {
+    if (row.cells.length === heads.length) Array.from(row.cells).forEach((cell, place) => { cell.dataset.head = heads[place]; });
+  });
+  table.classList.add("labelled");
+}
+const label = () => document.querySelectorAll("table.listed:not(.labelled)").forEach(labelled);
+document.addEventListener("htmx:after:swap", label);
+label();
