@@ -48,10 +48,18 @@ load *args:
 watch:
     {{ bin }}/python benchmarks/watch.py
 
-# Compare with other programs on the same jobs, in one run; a peer in another interpreter: `just peers --python openfisca=PATH`
+# Compare with other programs on the same jobs, in one run (minutes); what is known is kept: `just peers --show`, `just peers --resume`
 peers *args:
-    {{ bin }}/python benchmarks/annual.py {{ args }}
-    {{ bin }}/python benchmarks/peers.py
+    {{ bin }}/python benchmarks/peers.py {{ args }}
+
+# Make interpreters of their own for the programs that do not go with ours (AGPL; docs/licences.md)
+peers-setup:
+    for package in policyengine-core gettsim; do {{ bin }}/python -m venv .venv-peers/$package && .venv-peers/$package/bin/pip install --quiet --require-hashes -r requirements/$package.txt || exit 1; done
+
+# Renew the locks of those programs
+peers-lock *args:
+    {{ bin }}/pip install --quiet uv
+    for package in "policyengine-core>=3.33" "gettsim>=1.3"; do echo "$package" | {{ bin }}/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "just peers-lock" {{ args }} - -o "requirements/${package%%>*}.txt" > /dev/null || exit 1; done
 
 # Run the main job: Beijing's rules on the shipped sample
 demo:
@@ -65,11 +73,13 @@ screens *args:
 pages *args:
     {{ bin }}/python benchmarks/pages.py {{ args }}
 
-# Renew both locks (no addresses, hashes for every platform; docs/decisions/0007)
+# Renew the locks (no addresses, hashes for every platform; docs/decisions/0007)
 lock *args:
     {{ bin }}/pip install --quiet uv
     {{ bin }}/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "just lock" {{ args }} pyproject.toml -o requirements/core.txt > /dev/null
     {{ bin }}/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "just lock" {{ args }} pyproject.toml --extra dev --constraint requirements/core.txt -o requirements/dev.txt > /dev/null
+    # The cluster's engine in a lock of its own: half a gigabyte that neither users nor most developers need.
+    {{ bin }}/python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['spark']))" | {{ bin }}/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "just lock" {{ args }} - -o requirements/spark.txt > /dev/null
 
 # Try the lower bounds of pyproject.toml in a venv of its own
 lowest:

@@ -217,6 +217,8 @@ def test_uv_lock_stays_out() -> None:
 
 # Locks
 
+PEERS = ("policyengine-core.txt", "gettsim.txt")
+
 
 def locked(name: str) -> dict[str, str]:
     """Give package -> its lines for one lock; packages with several markers have their lines joined."""
@@ -233,7 +235,7 @@ def wanted(requirements: list[str]) -> set[str]:
     return {re.split(r"[<>=!~;\[ ]", item)[0].lower().replace(".", "-").replace("_", "-") for item in requirements}
 
 
-@pytest.mark.parametrize("name", ["core.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["core.txt", "dev.txt", "spark.txt", *PEERS])
 def test_a_lock_has_hashes_for_everything_and_no_address(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     assert ":/" + "/" not in text
@@ -249,6 +251,9 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     core, dev = wanted(table["dependencies"]), wanted(table["optional-dependencies"]["dev"])
     assert core <= set(locked("core.txt"))
     assert core | dev <= set(locked("dev.txt"))
+    spark = wanted(table["optional-dependencies"]["spark"])
+    assert spark <= set(locked("spark.txt"))
+    assert not set(locked("spark.txt")) & set(locked("dev.txt")), "the test command stays quick"
     build = project()["build-system"]
     assert isinstance(build, dict)
     assert wanted(build["requires"]) <= dev, "the test command builds without isolation"
@@ -264,10 +269,15 @@ def test_both_locks_hold_the_same_versions() -> None:
 
 def test_every_locked_package_has_its_licence_written_down() -> None:
     page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
-    run, _, develop = page.partition("## Only to test")
+    run, _, spark = page.partition("## For a cluster")
+    spark, _, develop = spark.partition("## Only to test")
+    develop, _, compare = develop.partition("## Only to compare")
     rows = re.compile(r"^\| ([a-z0-9._-]+) \| \S", re.MULTILINE)
     assert set(rows.findall(run)) - {"package"} == set(locked("core.txt"))
+    assert set(rows.findall(spark)) - {"package"} == set(locked("spark.txt"))
     assert set(rows.findall(develop)) - {"package"} == set(locked("dev.txt")) - set(locked("core.txt"))
+    peers = {package for name in PEERS for package in locked(name)}
+    assert set(rows.findall(compare)) - {"package"} == peers - set(locked("dev.txt"))
 
 
 # Commands
@@ -280,7 +290,9 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == marked_command("README.md", "test-command")
     assert [line.partition("/bin/")[2].split()[0] for line in lines[1:]] == ["ruff", "ruff", "mypy", "lint-imports"]
-    assert "pip install" not in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    installed = re.findall(r"pip install .*", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    # The README's command installs everything else; the cluster's lock comes before it, so that its tests run in CI.
+    assert installed == ['pip install --quiet --require-hashes -r requirements/spark.txt"']
 
 
 def test_both_languages_give_the_same_two_commands() -> None:

@@ -15,11 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 CLASSES = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
 SAID_BY_CHECKS = {"would_replace_input", "same_output"}
 """Codes that intake/files.py chooses between in a variable."""
+SAID_OF_JOBS = {"server_stopped", "server_gone", "worker_died", "reform_gone"}
+"""Codes that a job ends with, or that the laboratory's page says, without an error being raised."""
 
 
 def codes_raised() -> set[str]:
     """List the codes that the program gives its errors, as its source text says them."""
-    found = set(SAID_BY_CHECKS)
+    found = SAID_BY_CHECKS | SAID_OF_JOBS
     for file in (ROOT / "src").rglob("*.py"):
         text = file.read_text(encoding="utf-8")
         found |= set(re.findall(r"error \[([a-z_]+)\]", text))

@@ -8,10 +8,11 @@ The sentences are in `catalogues/<language>/<subject>.toml`, sorted by sections;
 from __future__ import annotations
 
 import functools
+import string
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from medfloor.errors import UsageError
 
@@ -25,13 +26,31 @@ _CATALOGUES = Path(__file__).parent / "catalogues"
 def say(key: str, lang: str, /, **values: object) -> str:
     """Give the sentence of a key in a language, with its placeholders filled.
 
+    Where English says one thing otherwise than several, a sentence has `{n} {n:one visit|visits}`.
+
     Raises UsageError for a language that there is not, KeyError for a key or a placeholder that there is not: a missing
     sentence is a bug and never shown as an empty place.
 
     >>> say("care_type.inpatient", "zh"), say("care_type.inpatient", "en")
     ('住院', 'stay')
+    >>> [say("watch_page.days", "en", n=n) for n in (1, "1", 2)]
+    ['1 day', '1 day', '2 days']
     """
-    return _sentence(key, lang).format(**values)
+    text = _sentence(key, lang)
+    return _COUNTING.vformat(text, (), values) if ":one " in text else text.format(**values)
+
+
+class _Counting(string.Formatter):
+    """Fill placeholders, and choose between one and several by a number, also one that is written already."""
+
+    def format_field(self, value: Any, spec: str) -> Any:
+        if not spec.startswith("one "):
+            return super().format_field(value, spec)
+        one, _, several = spec.removeprefix("one ").partition("|")
+        return one if str(value) == "1" else several
+
+
+_COUNTING = _Counting()
 
 
 def knows(key: str, lang: str = "en") -> bool:

@@ -139,6 +139,7 @@ def _run(store: Store, ring: Keyring, mark: MadeUp, folder: Path, listening: soc
 
     from medfloor.service.app import create_app
     from medfloor.service.logs import log_of
+    from medfloor.service.pages import policies
     from medfloor.service.settings import settings_from
 
     class Server(uvicorn.Server):
@@ -161,6 +162,7 @@ def _run(store: Store, ring: Keyring, mark: MadeUp, folder: Path, listening: soc
         app = create_app(
             settings, store=store, keyring=ring, clock=lambda: mark.clock(datetime.now(UTC)), log=log_of(log)
         )
+        policies.warm()
         server = Server(
             uvicorn.Config(
                 app, access_log=False, server_header=False, log_config=None, timeout_graceful_shutdown=10, ws="none",

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from medfloor.cli.summary import say_summary
+from medfloor.errors import UsageError
+from medfloor.words import say
+
+if TYPE_CHECKING:
+    from medfloor.settlement.chunks import Files, Tally
 
 
 def memory_of(text: str) -> int:
@@ -17,8 +23,6 @@ def memory_of(text: str) -> int:
     (4000000000, 512000000)
     """
     import re
-
-    from medfloor.errors import UsageError
 
     found = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,12})?)\s*([kmgt]?)i?b?\s*", text.lower())
     scale = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -37,7 +41,12 @@ def memory_of(text: str) -> int:
     "--policy", required=True, metavar="NAME[@DATE]|FILE", help="The law: cn/beijing, cn/beijing@2023-01-01, a file."
 )
 @click.option("--reform", "reforms", multiple=True, metavar="FILE", help="Apply a reform first; may be given again.")
-@click.option("--out", required=True, type=click.Path(), help="Where the settlements go (.csv or .parquet).")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(),
+    help="Where the settlements go (.csv or .parquet; with --engine spark also FOLDER/, by place and month).",
+)
 @click.option("--rejects", type=click.Path(), help="Where refused rows go; default: OUT.rejects, if there are any.")
 @click.option("--trace", type=click.Path(), help="Also write one row a claim and tier, with everything that led to it.")
 @click.option("--opening", type=click.Path(), help="Accumulators that an earlier run closed with.")
@@ -53,14 +62,23 @@ def memory_of(text: str) -> int:
     show_default=True,
     help="Names of the output's columns: ours, or the national platform's setlinfo.",
 )
-@click.option("--limit-memory", metavar="SIZE", help="Settle in person partitions so as to stay below it, such as 4GB.")
+@click.option("--limit-memory", metavar="SIZE", help="Settle in parts by person so as to stay below it, such as 3GB.")
+@click.option(
+    "--work", metavar="FOLDER", help="Keep what is done there; the same command goes on after it was stopped or killed."
+)
 @click.option("--threads", type=click.IntRange(1), help="How many processors to use; default: all.")
 @click.option(
     "--engine",
-    type=click.Choice(["auto", "kernel", "reference"]),
+    type=click.Choice(["auto", "kernel", "reference", "spark"]),
     default="auto",
     show_default=True,
-    help="The compiled kernel, or the plain reference that is read beside the articles; they give the same.",
+    help="The compiled kernel, the plain reference that is read beside the articles, or the kernel on a Spark cluster; "
+    "they give the same.",
+)
+@click.option(
+    "--spark-master",
+    metavar="ADDRESS",
+    help="With --engine spark: spark://host:7077, local[2], ...; default: spark-submit's, SPARK_MASTER, local[*].",
 )
 @click.option(
     "--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language of the summary."
@@ -70,7 +88,8 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     """Settle CLAIMS through every tier of a policy, to the fen.
 
     Columns are those of the data contract, ours or the national platform's; money is yuan. A row whose `reverses` names
-    a claim takes its settlement back. Rows that cannot be settled are kept with a reason.
+    a claim takes its settlement back. Rows that cannot be settled are kept with a reason. A table is a file, or a
+    folder of Parquet files such as place=.../month=.../part.parquet.
 
     \b
     Examples:
@@ -84,7 +103,13 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
 
     limit = memory_of(asked["limit_memory"]) if asked["limit_memory"] else None
     names = ("claims", "people", "spells", "opening", "previous", "out", "rejects", "trace", "closing", "differences")
-    with Bar(sys.stderr.isatty()) as bar:
+    if asked["engine"] == "spark":
+        tally = _on_spark(Files(**{name: asked[name] for name in names}), asked)
+        say_summary(tally, asked["policy"], asked["lang"])
+        ctx.exit(1 if tally.rejected else 0)
+    if asked["spark_master"]:
+        raise UsageError("spark_not_asked", "--spark-master is for --engine spark; give both, or neither")
+    with Progress(sys.stderr.isatty(), asked["lang"]) as shown:
         tally = settle_files(
             Files(**{name: asked[name] for name in names}),
             asked["policy"],
@@ -92,32 +117,66 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
             columns=asked["columns"],
             engine=asked["engine"],
             limit_memory=limit,
+            work=asked["work"],
             threads=asked["threads"],
-            progress=bar.show,
+            progress=shown.show,
         )
     say_summary(tally, asked["policy"], asked["lang"])
     ctx.exit(1 if tally.rejected else 0)
 
 
-class Bar:
-    """Show progress on a terminal, and nothing elsewhere."""
+def _on_spark(files: Files, asked: dict[str, Any]) -> Tally:
+    """Settle on a Spark cluster, which has its own settings for memory and processors."""
+    from medfloor.settlement.spark import settle_on_spark
 
-    def __init__(self, shown: bool) -> None:
-        self._shown = shown
+    for option in ("limit_memory", "work", "threads"):
+        if asked[option]:
+            raise UsageError(
+                "not_with_spark",
+                f"--{option.replace('_', '-')} does not go with --engine spark; give the executors memory and "
+                "processors by spark-submit --conf, such as spark.executor.cores=4",
+            )
+    return settle_on_spark(
+        files, asked["policy"], reforms=asked["reforms"], columns=asked["columns"], master=asked["spark_master"]
+    )
+
+
+class Progress:
+    """Show on stderr how far a run of several parts has come: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, terminal: bool, lang: str) -> None:
+        self._terminal = terminal
+        self._lang = lang
         self._bar: Any = None
+        self._stage = ""
+        self._told = time.monotonic()
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> Progress:
         return self
 
-    def show(self, done: int, whole: int) -> None:
-        """Show how many partitions are done; a run of one needs no bar."""
-        if not self._shown or whole < 2:
+    def show(self, stage: str, done: int, whole: int) -> None:
+        """Show how much of a stage is done (`settlement.chunks.Progress`); a run of one part shows nothing."""
+        if whole < 2:
             return
-        if self._bar is None:
-            self._bar = click.progressbar(length=whole, label="settling", file=sys.stderr)
+        if stage == "kept" or not self._terminal:
+            late = time.monotonic() - self._told >= SECONDS_A_LINE
+            if stage == "kept" or late:
+                self._told = time.monotonic()
+                click.echo(say(f"progress.{stage}", self._lang, done=f"{done:,}", whole=f"{whole:,}"), err=True)
+            return
+        if stage != self._stage:
+            self.__exit__()
+            self._stage = stage
+            label = say(f"progress.{stage}_label", self._lang)
+            self._bar = click.progressbar(length=whole, label=label, file=sys.stderr)
             self._bar.__enter__()
-        self._bar.update(1)
+        self._bar.update(done - self._bar.pos)
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
+            self._bar = None
+
+
+SECONDS_A_LINE = 10
+"""How often a line tells of the progress where there is no terminal."""

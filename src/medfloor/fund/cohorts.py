@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.optimize import brentq
 
 from medfloor.errors import InputError
 from medfloor.fund.parameters import Parameters
@@ -133,6 +132,8 @@ def life_expectancy(chances: Array) -> float:
 
 @functools.lru_cache(maxsize=512)
 def _survival(expectancy: float) -> Array:
+    from scipy.optimize import brentq
+
     def chances(level: float) -> Array:
         hazard = math.exp(level) * np.exp(_SLOPE * np.arange(AGES))
         hazard[0] += _INFANT

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.optimize import brentq
 
 from medfloor.errors import UsageError
 from medfloor.fund.parameters import Parameters
@@ -276,6 +275,8 @@ class _Market:
     @functools.cached_property
     def base(self) -> float:
         """Find the log-odds at which the asked share of the ordinary joins, with every disease covered."""
+        from scipy.optimize import brentq
+
         ordinary = ~self.risks.poor if (~self.risks.poor).any() else np.ones(len(self.risks.mean), bool)
         persons, pull = self.risks.persons[ordinary], self._pull(self.risks.mean)[ordinary]
         asked = self.parameters.share("market.take_up")
@@ -346,6 +347,8 @@ class _Market:
         Raising a premium drives the well away, so there may be none. It is sought from a hundredth to 10,000 times the
         mean loss.
         """
+        from scipy.optimize import brentq
+
         left = 1 - self.parameters.share("product.costs") - margin
         low = max(float(self.risks.persons @ self.each / self.risks.persons.sum()), 1e-6) * 1e-2
         grid = np.geomspace(low, low * 1e6, 400)

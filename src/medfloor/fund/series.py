@@ -106,6 +106,15 @@ class Series:
         )  # fmt: skip
 
 
+def value_text(value: float) -> str:
+    """Say the value of a parameter: four digits, and a large one whole, never with an exponent.
+
+    >>> value_text(43380.0), value_text(1.2044), value_text(0.05)
+    ('43,380', '1.204', '0.05')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def unit_text(unit: str, lang: str) -> str:
     """Say a unit in a language; one that the catalogue lacks stays as it is.
 

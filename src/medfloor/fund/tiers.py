@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy import optimize
 
 from medfloor.errors import InputError, UsageError
 from medfloor.fund.places import OURS, YOURS, Source, population_members, source_name
@@ -463,11 +462,12 @@ def _flows(tiers: Sequence[Tier], taken: Array, members: Members, how: Choosing)
 
 def _same_cost(members: Members, how: Choosing, payment: float) -> float:
     """Find the ratio at which one tier for all costs the fund a payment a member."""
+    from scipy.optimize import brentq
 
     def miss(ratio: float) -> float:
         return float(ratio * _cost(members, ratio, how) @ members.share) - payment
 
-    return float(optimize.brentq(miss, 0.0, 1.0)) if miss(1.0) > 0 else 1.0
+    return float(brentq(miss, 0.0, 1.0)) if miss(1.0) > 0 else 1.0
 
 
 def _of_tiers(

@@ -15,26 +15,38 @@ from medfloor.intake.files import (
     yuan_of,
 )
 from medfloor.intake.findings import Findings, Survey
+from medfloor.intake.folders import FolderReplacement, means_folder, parquet_files, partition_keys, partition_path
 from medfloor.intake.households import Households, read_households
 from medfloor.intake.microdata import Microdata, read_microdata
-from medfloor.intake.people import People, read_people
+from medfloor.intake.people import People, PeopleKeys, people_keys, read_people
+from medfloor.intake.pieces import Pieces, batches, number_of, writing
 from medfloor.intake.prices import poverty_lines, price_level
-from medfloor.intake.spells import Spells, read_spells
+from medfloor.intake.spells import Spells, read_spells, spells_keys
 from medfloor.intake.surveys import read_survey
 
 __all__ = [
     "Claims",
     "Findings",
+    "FolderReplacement",
     "Households",
     "Keys",
     "Microdata",
     "People",
+    "PeopleKeys",
+    "Pieces",
     "Scan",
     "Spells",
     "Survey",
     "TableWriter",
+    "batches",
     "check_outputs",
     "collect",
+    "means_folder",
+    "number_of",
+    "parquet_files",
+    "partition_keys",
+    "partition_path",
+    "people_keys",
     "poverty_lines",
     "price_level",
     "read_cfps",
@@ -49,6 +61,8 @@ __all__ = [
     "read_table",
     "scan_table",
     "sink_all",
+    "spells_keys",
     "write_table",
+    "writing",
     "yuan_of",
 ]

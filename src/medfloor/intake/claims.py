@@ -98,13 +98,14 @@ def read_claims(
     *,
     med_type: Mapping[str, str] | None = None,
     hosp_lv: Mapping[str, str] | None = None,
+    distinct: Mapping[str, pl.Series] | None = None,
 ) -> Claims:
     """Read claims from a CSV or Parquet file, or from a frame, and refuse the rows that cannot be settled.
 
     `med_type` and `hosp_lv` are a place's own codes, by prefix, which override the national ones. Money is yuan and
     dates are ISO in the input. A row that reverses another (`reverses` is set) needs no amounts, care type or level:
     its amounts are ignored and read as 0. All rows of a claim_id that occurs twice are refused, because which one
-    counts is not ours to guess.
+    counts is not ours to guess. `distinct` brings what `read_keys` found of the whole file, where this is a part of it.
 
     Raises InputError: file_not_found, unknown_format, empty_file, broken_csv, broken_parquet, missing_column,
     ambiguous_column, reserved_column, wrong_type, lost_zeros.
@@ -118,7 +119,8 @@ def read_claims(
     """
     scan = scan_table(source, "claims")
     layout = match_columns(scan, CLAIMS, reserved=_RESERVED if scan.whole else ())
-    scan, distinct = survey(scan, coded_columns(scan, layout))
+    if distinct is None:
+        scan, distinct = survey(scan, coded_columns(scan, layout))
     cells = make_cells(scan, layout, distinct, {"care_type": med_type, "facility_level": hosp_lv})
     frame = _read_values(scan, layout, cells)
     readable, twice = frame.drop_in_place(_READABLE), _repeated(frame["claim_id"])
@@ -153,7 +155,8 @@ def read_claims(
 class Keys:
     """Be what ties the rows of a claims file together: expressions over `scan.frame`, as `read_claims` reads them.
 
-    They are null where a cell is empty; `continues` and `reverses` are None where the file lacks the column.
+    They are null where a cell is empty; `continues` and `reverses` are None where the file lacks the column. `distinct`
+    has the distinct values of the columns that hold codes.
     """
 
     scan: Scan
@@ -161,6 +164,7 @@ class Keys:
     person_id: pl.Expr
     continues: pl.Expr | None
     reverses: pl.Expr | None
+    distinct: Mapping[str, pl.Series]
 
 
 def read_keys(
@@ -179,7 +183,7 @@ def read_keys(
         return text_of(scan, layout, name) if layout.has(name) else None
 
     claim_id, person_id = text_of(scan, layout, "claim_id"), text_of(scan, layout, "person_id")
-    return Keys(scan, claim_id, person_id, text("continues"), text("reverses"))
+    return Keys(scan, claim_id, person_id, text("continues"), text("reverses"), distinct)
 
 
 def _read_values(scan: Scan, layout: Layout, cells: dict[str, Cell]) -> pl.DataFrame:

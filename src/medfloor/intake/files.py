@@ -15,6 +15,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BufferedWriter
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any, Self
 import polars as pl
 
 from medfloor.errors import InputError, OutputError
+from medfloor.intake.folders import parquet_files, partition_keys
 
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
 
@@ -56,11 +58,14 @@ class Scan:
 
 
 Source = str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | Scan
-"""What every reader takes: the path of a CSV or Parquet file, a frame, or what `scan_table` made of one."""
+"""What every reader takes: the path of a CSV or Parquet file or of a folder of Parquet files, a frame, or what
+`scan_table` made of one."""
 
 
 def scan_table(source: Source, table: str = "input") -> Scan:
-    """Open a CSV or Parquet file, or a frame, without reading its rows.
+    """Open a CSV or Parquet file, a folder of Parquet files (place=.../month=...), or a frame, reading no row.
+
+    The rows of a folder come in the order of the names of its files; the keys of its partitions are text columns.
 
     Raises InputError: file_not_found, unknown_format, empty_file, broken_csv, broken_parquet, ambiguous_column.
 
@@ -73,12 +78,12 @@ def scan_table(source: Source, table: str = "input") -> Scan:
         lazy = source.lazy()
         return Scan(lazy, lazy.collect_schema(), f"the {table} table")
     path, place = Path(source), os.fspath(source)
+    if path.is_dir():
+        return _scan_folder(path, place, table)
     kind = file_format(path)
     if not path.is_file():
         raise InputError(
-            "file_not_found",
-            f"{place} is {'a folder, not a file' if path.is_dir() else 'not there'}. "
-            f"Give the path of the {table} file (.csv or .parquet).",
+            "file_not_found", f"{place} is not there. Give the path of the {table} file (.csv or .parquet)."
         )
     try:
         if kind == "csv":
@@ -91,6 +96,22 @@ def scan_table(source: Source, table: str = "input") -> Scan:
         raise InputError("cannot_read", f"{place} may not be read by this user. Check its permissions.") from None
     except pl.exceptions.PolarsError as error:
         raise _broken(kind, place, error) from None
+
+
+def _scan_folder(path: Path, place: str, table: str) -> Scan:
+    files = parquet_files(path, table)
+    keys = list(dict.fromkeys(key for file in files for key in partition_keys(path, file)))
+    # Never guessed from the names: a place 0101 or a month 01 is text, as every code is.
+    hive = dict.fromkeys(keys, pl.String()) if keys else None
+    try:
+        frame = pl.scan_parquet(
+            files, glob=False, hive_partitioning=bool(keys), hive_schema=hive, try_parse_hive_dates=False
+        )
+        return Scan(frame, frame.collect_schema(), place, files[0])
+    except PermissionError:
+        raise InputError("cannot_read", f"{place} may not be read by this user. Check its permissions.") from None
+    except pl.exceptions.PolarsError as error:
+        raise _broken("parquet", place, error) from None
 
 
 def read_table(source: Source, table: str = "input") -> pl.DataFrame:
@@ -142,7 +163,7 @@ def sink_all(scan: Scan, queries: Sequence[pl.LazyFrame], paths: Sequence[Path])
     try:
         pl.collect_all(sinks, engine="streaming")
     except (OSError, pl.exceptions.PolarsError) as error:
-        if _is_full(error):
+        if is_full(error):
             place = paths[0].parent.parent
             raise OutputError(
                 "cannot_write",
@@ -269,13 +290,50 @@ class TableWriter:
         self._replacement = _Replacement(path)
         self._parquet: Any = None
         self._schema: pl.Schema | None = None
+        self._rest: pl.DataFrame | None = None
+        self._hand: ThreadPoolExecutor | None = None
+        self._pending: Future[None] | None = None
 
     def __enter__(self) -> Self:
         self._replacement.__enter__()
         return self
 
     def append(self, frame: pl.DataFrame) -> None:
-        """Add the rows of a frame. Raises OutputError cannot_write."""
+        """Add the rows of a frame. Raises OutputError cannot_write, be it for rows that were added before.
+
+        Many rows are written while the caller goes on: at the next `append`, or at the end, they are waited for.
+        """
+        self._wait()
+        if frame.height < _MANY:
+            self._write(frame)
+            return
+        if self._hand is None:
+            self._hand = ThreadPoolExecutor(1)
+        self._pending = self._hand.submit(self._write, frame)
+
+    def _wait(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def _write(self, frame: pl.DataFrame) -> None:
+        # By groups of a fixed size, so that the file does not show in which pieces it came, and little stands twice.
+        if self._rest is not None:
+            frame, self._rest = pl.concat([self._rest, frame]), None
+        whole = frame.height // ROW_GROUP * ROW_GROUP
+        for first in range(0, whole, ROW_GROUP):
+            self._write_group(frame.slice(first, ROW_GROUP))
+        # Taken out, because a slice would keep all of the frame.
+        self._rest = frame[list(range(whole, frame.height))] if whole else frame
+        if self._kind == "csv":
+            self._flush_rest()
+
+    def _flush_rest(self) -> None:
+        rest, self._rest = self._rest, None
+        if rest is not None and (rest.height or self._schema is None):
+            self._write_group(rest)
+
+    def _write_group(self, frame: pl.DataFrame) -> None:
         shown = _in_yuan(frame, self._money_columns, self._as_decimal)
         first, self._schema = self._schema is None, self._schema or shown.schema
         assert shown.schema == self._schema, "every piece has the columns of the first"
@@ -287,8 +345,10 @@ class TableWriter:
 
             table = shown.to_arrow(compat_level=pl.CompatLevel.oldest())
             if first:
-                self._parquet = pq.ParquetWriter(self._replacement.file, table.schema, compression="zstd")
-            self._parquet.write_table(table)
+                self._parquet = pq.ParquetWriter(
+                    self._replacement.file, table.schema, compression="zstd", use_dictionary=_of_few_values(shown)
+                )
+            self._parquet.write_table(table, row_group_size=ROW_GROUP)
 
     def finish(self) -> None:
         """Bring all that was appended to the disk; the end of the block then only puts the file in its place.
@@ -296,6 +356,8 @@ class TableWriter:
         Several files of one run are finished before the first of them replaces an old one. Raises OutputError
         cannot_write.
         """
+        self._wait()
+        self._flush_rest()
         assert self._schema is not None, "append at least one frame, which may hold 0 rows"
         with self._replacement.writing():
             if self._parquet is not None:
@@ -305,18 +367,46 @@ class TableWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            try:
+        try:
+            if kind is None:
                 self.finish()
-            except BaseException:
-                self._replacement.drop()
-                raise
-            self._replacement.__exit__(None, None, None)
+        except BaseException:
+            self._give_up()
+            raise
+        if kind is not None:
+            self._give_up()
             return
+        self._let_go()
+        self._replacement.__exit__(None, None, None)
+
+    def _let_go(self) -> None:
+        if self._hand is not None:
+            self._hand.shutdown(wait=True, cancel_futures=True)
+            self._hand = None
+
+    def _give_up(self) -> None:
+        self._let_go()
         if self._parquet is not None:
             with contextlib.suppress(Exception):
                 self._parquet.close()
         self._replacement.drop()
+
+
+ROW_GROUP = 1 << 18
+"""How many rows a group of a Parquet file holds."""
+
+_MANY = 100_000
+"""From how many rows on it is worth writing them beside other work."""
+
+
+def _of_few_values(frame: pl.DataFrame) -> list[str]:
+    """List the columns that a dictionary makes smaller, by their first rows; of unique values it only costs time."""
+    head = frame.head(10_000)
+    return [
+        name
+        for name, kind in frame.schema.items()
+        if not kind.is_float() and not kind.is_nested() and 4 * head[name].n_unique() <= max(4, head.height)
+    ]
 
 
 class _Replacement:
@@ -337,6 +427,7 @@ class _Replacement:
         except BaseException:  # an interruption between the two lines
             self.drop()
             raise
+        _hold(descriptor)
         with contextlib.suppress(OSError):
             # Settlements are personal data: a file that was closed to others stays closed.
             os.fchmod(descriptor, stat.S_IMODE(self.target.stat().st_mode))
@@ -387,7 +478,17 @@ class _Replacement:
         )
 
 
-def _is_full(error: Exception) -> bool:
+def _hold(descriptor: int) -> None:
+    """Lock a half-written file while its process lives, so that what a killed one left can be told from it."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        return
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_full(error: Exception) -> bool:
     """Say whether an error means that nothing more can be written; Polars tells the system's number in words only."""
     told = re.search(r"\(os error (\d+)\)", str(error))
     number = getattr(error, "errno", None) or (int(told[1]) if told else None)
@@ -497,6 +598,12 @@ def _csv_fault(path: Path) -> str | None:
         where = f"row {row[1]} of the file" if row else "a row"
         return f"{where} has {fields[2]} fields where the header has {fields[1]}" if fields else f"{where} is malformed"
     return None
+
+
+def broken(scan: Scan, error: Exception) -> InputError:
+    """Say of a scanned file that it broke on the way, without repeating its cells."""
+    assert scan.path is not None
+    return _broken(file_format(scan.path), scan.place, error, scan.path)
 
 
 def _broken(kind: str, place: str, error: Exception, path: Path | None = None) -> InputError:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from medfloor.intake.cells import coded_columns, make_cells
-from medfloor.intake.files import Source, scan_table, survey
+from medfloor.intake.cells import coded_columns, make_cells, text_of
+from medfloor.intake.files import Scan, Source, scan_table, survey
 from medfloor.intake.layout import match_columns
 from medfloor.intake.rows import order_fault, sift
 from medfloor.tables import PEOPLE, SCHEMES
@@ -61,6 +61,30 @@ def read_people(source: Source) -> People:
         frame = frame.join(sifted.faults, on="row", how="anti", maintain_order="left")
         frame = frame.join(bad, on="person_id", how="anti", maintain_order="left")
     return People(frame.drop("row"), bad, scan.names, layout.carried, sifted.frame.height, layout.national)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PeopleKeys:
+    """Be who a row of people is of: expressions over `scan.frame`, as `read_people` reads them, null where empty.
+
+    `household_id` and `enrolled_from` are None where the file lacks the column.
+    """
+
+    scan: Scan
+    person_id: pl.Expr
+    household_id: pl.Expr | None
+    enrolled_from: pl.Expr | None
+
+
+def people_keys(source: Source) -> PeopleKeys:
+    """Look at a file of people as a whole, so that it can be read in parts. Raises InputError as `read_people`."""
+    scan = scan_table(source, "people")
+    layout = match_columns(scan, PEOPLE, reserved=("row",))
+    scan, distinct = survey(scan, coded_columns(scan, layout))
+    cells = make_cells(scan, layout, distinct)
+    household = text_of(scan, layout, "household_id") if layout.has("household_id") else None
+    since = cells["enrolled_from"].value if "enrolled_from" in cells else None
+    return PeopleKeys(scan, text_of(scan, layout, "person_id"), household, since)
 
 
 def _meeting(frame: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from medfloor.errors import InputError
-from medfloor.intake.cells import make_cells
+from medfloor.intake.cells import make_cells, text_of
 from medfloor.intake.files import Scan, Source, scan_table, survey
 from medfloor.intake.layout import Layout, match_columns
 from medfloor.intake.rows import order_fault, sift
@@ -78,6 +78,21 @@ def read_spells(
         frame = frame.join(sifted.faults, on="row", how="anti", maintain_order="left")
         frame = frame.join(bad, on="person_id", how="anti", maintain_order="left")
     return Spells(frame.drop("row"), bad, scan.names, layout.carried, sifted.frame.height, layout.national)
+
+
+def spells_keys(source: Source | None, known_groups: Sequence[str]) -> tuple[Scan, pl.Expr]:
+    """Look at a file of spells as a whole, so that it can be read in parts: the scan, and whose each row is.
+
+    Raises InputError as `read_spells`.
+    """
+    if source is None:
+        source = pl.DataFrame(schema=dict.fromkeys(SPELLS.names, pl.String))
+    scan = scan_table(source, "spells")
+    layout = match_columns(scan, SPELLS, reserved=("row",))
+    scan, distinct = survey(scan, [layout.given["group"]])
+    _group_names(scan, layout, distinct[layout.given["group"]], known_groups, {})
+    make_cells(scan, layout, distinct)
+    return scan, text_of(scan, layout, "person_id")
 
 
 def _group_names(

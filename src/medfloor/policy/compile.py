@@ -9,7 +9,7 @@ answer into bands, so that a claim's answers fit into one number, its *kind*. Ea
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from math import ceil
 from typing import Any
@@ -449,20 +449,27 @@ def _level_of(step: Step) -> int:
     return tables.FACILITY_LEVELS.index(step.level)
 
 
+_ASKED = tuple(each.name for each in fields(Facts) if each.name != "held")
+
+
 def resolve_kinds(
-    policies: PolicySet, kinds: Sequence[tuple[int, Facts]]
+    policies: PolicySet, kinds: Sequence[tuple[int, Facts]], known: dict[Any, Rules] | None = None
 ) -> tuple[list[Rules], list[int], dict[int, MissingValueError]]:
     """Resolve kinds of claims (version, facts) into distinct rules.
 
     Gives the distinct rules, for each kind the index of its rules (-1 where a needed number was never published), and
-    the errors of those kinds.
+    the errors of those kinds. `known` remembers what this law said of a kind, for the next batch of claims.
     """
+    known = {} if known is None else known
     distinct: dict[Rules, int] = {}
     index: list[int] = []
     missing: dict[int, MissingValueError] = {}
     for number, (version, facts) in enumerate(kinds):
+        key = (version, *(getattr(facts, name) for name in _ASKED), frozenset(facts.held.items()))
+        rules = known.get(key)
         try:
-            rules = resolve(policies.versions[version], facts)
+            if rules is None:
+                rules = known[key] = resolve(policies.versions[version], facts)
         except MissingValueError as error:
             missing[number] = error
             index.append(-1)

@@ -1,7 +1,7 @@
 """Find policies, read them, let one extend another, and apply reforms.
 
 A policy is addressed as `cn/beijing` (the version in force on each claim's settled date), as `cn/beijing@2023-01-01`
-(the version in force that day, for every claim) or by the path of a file.
+(the version in force that day, for every claim) or by the path of a file, which takes a day in the same way.
 """
 
 from __future__ import annotations
@@ -93,6 +93,12 @@ def load_policy(address: str, reforms: Sequence[str | Path] = ()) -> PolicySet:
     except PolicyError as error:
         raise _foreign(error, address, reforms) from None
     versions.sort(key=lambda version: version.from_)
+    if pinned and files[0].name in address:  # a file, which may extend several versions
+        day = address.rpartition("@")[2]
+        begun = [version for version in versions if version.from_.isoformat() <= day]
+        if not begun:
+            raise PolicyError("policy_not_found", f"{files[0]} is not in force on {day}; see its `from`")
+        versions, trail = begun[-1:], trail[:1]
     return PolicySet(address, tuple(versions), pinned, tuple(trail))
 
 
@@ -124,6 +130,11 @@ def find_files(address: str) -> tuple[list[Path], bool]:
         if not path.is_file():
             raise PolicyError("policy_not_found", f"there is no policy file {address}; check the path")
         return [path], False
+    file, _, day_text = address.rpartition("@")
+    if file.endswith((".yaml", ".yml")) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", day_text):
+        if not Path(file).is_file():
+            raise PolicyError("policy_not_found", f"there is no policy file {file}; check the path")
+        return [Path(file)], True
     name, _, day_text = address.partition("@")
     files = sorted((LIBRARY / name).glob("*.yaml")) if re.fullmatch(r"[a-z0-9_/-]+", name) else []
     if not files:

@@ -7,7 +7,7 @@ continue nothing, reversals of nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -38,6 +38,8 @@ class Law:
     policies: PolicySet
     layout: Layout
     dimensions: Dimensions
+    known: dict[Any, Rules] = field(default_factory=dict, repr=False, compare=False)
+    """What it said of kinds of claims so far: the next batch need not ask again."""
 
     @classmethod
     def of(cls, policies: PolicySet) -> Law:
@@ -276,7 +278,7 @@ def under(batch: Batch, law: Law, spells: Spells, known: dict[Any, Asked] | None
     if key not in known:
         known[key] = _asked(batch, law, spells)
     asked = known[key]
-    rules, index, missing = resolve_kinds(law.policies, asked.kinds)
+    rules, index, missing = resolve_kinds(law.policies, asked.kinds, law.known)
     if missing:
         raise next(iter(missing.values()))
     return replace(
@@ -322,7 +324,7 @@ def _find_people(
     if frame.height and frame["person_id"].equals(register.person_ids):
         frame = frame.with_columns(index["_person"])
     else:
-        frame = frame.join(index, on="person_id", how="left", maintain_order="left")
+        frame = frame.with_columns(_positions(frame["person_id"], index))
     bad = pl.concat([people.bad, bad_spells]) if people.bad.height or bad_spells.height else None
     if bad is not None:
         bad = bad.unique("person_id", keep="first", maintain_order=True)
@@ -337,6 +339,18 @@ def _find_people(
         )
         frame = frame.filter(pl.col("_person").is_not_null())
     return _born_already(frame, register, refused)
+
+
+def _positions(persons: pl.Series, index: pl.DataFrame) -> pl.Series:
+    """Find each claim's person in `index` (person_id, _person); where runs of claims are one person's, once a run."""
+    runs = persons.rle_id()
+    if 2 * (len(runs) and int(runs[-1]) + 1) > len(persons):
+        asked = persons.alias("person_id").to_frame()
+        return asked.join(index, on="person_id", how="left", maintain_order="left")["_person"]
+    first = np.flatnonzero(np.diff(runs.to_numpy().astype(np.int64), prepend=-1))
+    once = persons.gather(first).alias("person_id").to_frame()
+    found = once.join(index, on="person_id", how="left", maintain_order="left")["_person"]
+    return found.gather(runs)
 
 
 def _says(column: str, text: str) -> pl.Expr:
@@ -555,7 +569,7 @@ def _sorted_batch(
     groups = list(dict.fromkeys(name for _, names in law.dimensions.groups for name in names))
     marks = spell_columns(spells, register, groups)
     kind, kinds = kinds_of(law.policies, law.dimensions, columns, marks)
-    rules, index, missing = resolve_kinds(law.policies, kinds)
+    rules, index, missing = resolve_kinds(law.policies, kinds, law.known)
     if missing:
         hit = np.isin(kind, np.array(sorted(missing)))
         rows = frame["row"].to_numpy()[hit]
@@ -669,6 +683,18 @@ def _ages(births: pl.Series, row: Ints, starts: pl.Series) -> npt.NDArray[Any]:
 
 
 def _year_month_day(dates: pl.Series) -> npt.NDArray[Any]:
+    """Give days as numbers like 20240131, -1 where empty; looked up, because many dates are few days."""
+    low, high = dates.cast(pl.Int32).min(), dates.cast(pl.Int32).max()
+    if not isinstance(low, int) or not isinstance(high, int):
+        return np.full(len(dates), -1, np.int32)
+    if high - low > len(dates):
+        return _written(dates)
+    table = np.append(_written(pl.Series(np.arange(low, high + 1, dtype=np.int32)).cast(pl.Date)), np.int32(-1))
+    found: npt.NDArray[Any] = table[(dates.cast(pl.Int32) - low).fill_null(-1).to_numpy()]
+    return found
+
+
+def _written(dates: pl.Series) -> npt.NDArray[Any]:
     parts = (
         dates.dt.year().cast(pl.Int32) * 10_000 + dates.dt.month().cast(pl.Int32) * 100 + dates.dt.day().cast(pl.Int32)
     )

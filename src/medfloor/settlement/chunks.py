@@ -1,39 +1,40 @@
-"""Settle files: whole, or in parts by person where a limit of memory asks for it. The results are the same bytes."""
+"""Settle files: whole, in ranges of their rows, or in parts by person where a limit of memory asks for it.
+
+The results are the same bytes. A run that is given a folder to work in goes on where it stopped.
+"""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from medfloor.errors import InputError, MissingValueError
 from medfloor.intake import (
-    People,
-    Spells,
     TableWriter,
     check_outputs,
     collect,
-    read_keys,
+    read_claims,
     read_people,
     read_spells,
     read_table,
+    scan_table,
 )
 from medfloor.money import MAX_FEN
 from medfloor.policy.load import PolicySet, groups_of
 from medfloor.settlement.balance import Accumulators, to_file_form
 from medfloor.settlement.batch import Law
 from medfloor.settlement.engines import Engine
-from medfloor.settlement.partition import ROW, Part, count_parts, cut
+from medfloor.settlement.partition import ROW, Inputs, Part, Plan, Seen, count_parts, count_rows, cut, look
 from medfloor.settlement.results import NATIONAL_MONEY, money_columns
 from medfloor.settlement.reversal import DIFFERENCES_ORDER, differences_between
 from medfloor.settlement.settle import Settlements, law_of, opening_of, settle
+from medfloor.settlement.spool import Spool
+from medfloor.settlement.work import Done, Work, open_work, run_of, sweep
 
 BYTES_A_CLAIM = 500
 """What one claim takes in memory at the peak of a run, with all checks, beside its row as it came (measured)."""
@@ -44,7 +45,17 @@ BYTES_A_TRACED_TIER = 350
 BYTES_A_CLOSED_CLAIM = 150
 """What closing accumulators add to it (measured, with five claims a person-year)."""
 
-Progress = Callable[[int, int], None]
+BYTES_OF_PROGRAM = 400_000_000
+"""What the program itself takes, with its libraries and a batch of rows that is cut (measured)."""
+
+AT_ONCE = 4_000_000
+"""So many claims of a file in order of persons are settled together where no limit says otherwise; a larger file is
+taken in ranges of about half as many, which costs nothing there and keeps memory low."""
+
+Progress = Callable[[str, int, int], None]
+"""What is told of a run: a stage, how much of it is done, and of how much.
+
+`cut` counts claims, `kept` the parts that an earlier run had done, `settle` parts."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,10 @@ class Files:
 
 @dataclass
 class Tally:
-    """Count a run: rows and money in and out, in fen. Rows in = settled + rejected, and so is the money."""
+    """Count a run: rows and money in and out, in fen. Rows in = settled + rejected, and so is the money.
+
+    `partitions` counts the parts in which it was settled, `kept` those of them that an earlier run had done.
+    """
 
     rows_in: int = 0
     settled: int = 0
@@ -91,6 +105,7 @@ class Tally:
     owed_fen: int = 0
     owes_fen: int = 0
     partitions: int = 1
+    kept: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     files: list[tuple[str, str]] = field(default_factory=list)
 
@@ -112,6 +127,27 @@ class Tally:
         for reason, count in part.rejected["reason"].value_counts().iter_rows():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
 
+    def plain(self) -> dict[str, Any]:
+        """Give what was counted of a part, as JSON can hold it."""
+        return {name: getattr(self, name) for name in _COUNTED}
+
+    def plus(self, part: Tally) -> None:
+        """Add what was counted of another part."""
+        for name in _COUNTED:
+            mine, other = getattr(self, name), getattr(part, name)
+            if isinstance(mine, dict):
+                for key, value in other.items():
+                    mine[key] = mine.get(key, 0) + value
+            else:
+                setattr(self, name, mine + other)
+
+
+_COUNTED = (
+    "rows_in", "settled", "rejected", "reversals", "money_in_fen", "money_settled_fen", "money_rejected_fen",
+    "money_taken_back_fen", "paid_fen", "own_fen", "reasons",
+)  # fmt: skip
+"""What is counted part by part."""
+
 
 def _sum(amounts_fen: pl.Series) -> int:
     """Add without overflow: a few thousand rows of the largest amount leave 64 bits."""
@@ -126,17 +162,19 @@ def settle_files(
     columns: Literal["ours", "national"] = "ours",
     engine: Engine = "auto",
     limit_memory: int | None = None,
+    work: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Tally:
     """Settle a file of claims into files, whole or not at all.
 
-    `limit_memory` (bytes) makes parts so small that a run stays below it, as far as the file of people allows.
-    `progress` is told (parts done, parts). Rejects are written where a row was refused, beside the output where no
-    place was named; differences where something was taken back or changed since `previous`. Where such a file of an
-    earlier run stands beside the output, it is written anew, be it without rows.
+    `limit_memory` (bytes) makes parts so small that a run stays below it. `work` names a folder that keeps what is
+    done, so that the same call goes on after it was stopped; it is taken away at the end. `progress` is told what is
+    done (`Progress`). Rejects are written where a row was refused, beside the output where no place was named;
+    differences where something was taken back or changed since `previous`. Where such a file of an earlier run stands
+    beside the output, it is written anew, be it without rows.
 
-    Raises InputError, PolicyError, OutputError; what stood in the output files before then still stands.
+    Raises InputError, PolicyError, OutputError, UsageError; what stood in the output files before then still stands.
     """
     law = law_of(policy, reforms)
     named = files
@@ -146,33 +184,117 @@ def settle_files(
         differences=files.differences or _beside(files.out, "differences"),
     )
     check_outputs(files.outputs, files.inputs)
-    people = read_people(files.people)
-    spells = read_spells(files.spells, known_groups=groups_of(law.policies))
-    opening = opening_of(files.opening, law)
-    previous = None if files.previous is None else _previous(files.previous, law)
-    tally = Tally()
+    sweep(files.outputs)
+    told = progress or _untold
     with ExitStack() as stack:
-        folder, tally.partitions, parts = _parts(files, law, people, spells, opening, limit_memory, stack)
-        writers = _Writers(files, law, columns, folder, stack)
+        run = _Run(files, law, columns, engine, threads, limit_memory)
+        place, plan, parts = _parts(run, work, told, stack)
+        count = plan.count
+        tally = Tally(partitions=count)
+        writers = _Writers(files, law, columns, place.path if place and count > 1 else None, stack)
         unpublished: MissingValueError | None = None
         pays = False
-        for number, part in enumerate(parts):
-            settled = settle(
-                part.claims, part.people, part.spells, law,
-                engine=engine, opening=None if part.opening is None else Accumulators(part.opening), columns=columns,
-                closing=files.closing is not None, trace=files.trace is not None, threads=threads,
-                elsewhere=part.elsewhere,
-            )  # fmt: skip
-            unpublished, pays = unpublished or settled.unpublished, pays or settled.pays
-            tally.add(settled)
-            writers.write(settled, _differences(settled, previous))
-            if progress:
-                progress(number + 1, tally.partitions)
-            del settled, part  # before the next part is read
+        for number, read in enumerate(parts):
+            if place is not None and place.has(number):
+                done = place.done(number)
+                tally.kept += 1
+            else:
+                done = run.settle(read())
+                if place is not None:
+                    place.keep(number, done)
+            unpublished = unpublished or _error_of(done.counts["unpublished"])
+            pays = pays or done.counts["pays"]
+            tally.plus(Tally(**done.counts["tally"]))
+            writers.write(done)
+            told("settle", number + 1, count)
+            del done, read  # before the next part is read
+        if place is not None and count > 1 and tally.rows_in != plan.rows:
+            raise place.lost()
         if unpublished is not None and not pays:
             raise unpublished
         writers.end(named, tally)
+    if place is not None and place.keeps:
+        place.remove()
     return tally
+
+
+def _untold(stage: str, done: int, whole: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Be what every part of a run is settled with."""
+
+    files: Files
+    law: Law
+    columns: Literal["ours", "national"]
+    engine: Engine
+    threads: int | None
+    limit: int | None
+
+    @property
+    def inputs(self) -> dict[str, str | None]:
+        """Name the files that are read."""
+        return {name: getattr(self.files, name) for name in ("claims", "people", "spells", "opening", "previous")}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """List what the results of a part depend on, beside inputs and law."""
+        asked = {"columns": self.columns, "engine": self.engine, "limit-memory": self.limit}
+        return asked | {name: bool(getattr(self.files, name)) for name in ("trace", "closing")}
+
+    def settle(self, part: Part) -> Done:
+        """Settle a part."""
+        codes = self.law.policies.versions[-1].codes
+        claims = read_claims(part.claims, med_type=codes.med_type, hosp_lv=codes.hosp_lv, distinct=part.distinct)
+        settled = settle(
+            claims, part.people, part.spells, self.law,
+            engine=self.engine, opening=None if part.opening is None else Accumulators(part.opening),
+            columns=self.columns, closing=self.files.closing is not None, trace=self.files.trace is not None,
+            threads=self.threads, elsewhere=part.elsewhere,
+        )  # fmt: skip
+        shown = settled.national_fen if self.columns == "national" else settled.fen
+        frames = {"settlements": shown, "rejects": settled.rejected, "trace": settled.trace, "closing": settled.closing}
+        if part.previous is not None:
+            frames |= self._changed(settled, part.previous, part.elsewhere is not None)
+        else:
+            frames["differences"] = settled.differences
+        counted = Tally()
+        counted.add(settled)
+        counts = {
+            "tally": counted.plain(),
+            "decimal": settled.decimal_money,
+            "pays": settled.pays,
+            "unpublished": _plain_error(settled.unpublished),
+        }
+        return Done({name: frame for name, frame in frames.items() if frame is not None}, counts)
+
+    def _changed(self, settled: Settlements, before: pl.DataFrame, is_part: bool) -> dict[str, pl.DataFrame | None]:
+        """Compare with earlier settlements; claims that a part of them lacks are kept, to be looked for in the rest."""
+        assert self.files.previous is not None
+        previous = previous_of(before, self.files.previous, self.law)
+        found = {"differences": differences_of(settled, previous)}
+        if is_part:
+            stands = settled.fen.filter(pl.col("total_fen") >= 0)
+            keys = ["claim_id", "person_id", "benefit_year", "settled_date"]
+            pays = [n for n in stands.columns if n.startswith("pay_") and n.endswith("_fen")]
+            found["late"] = stands.join(previous, on="claim_id", how="anti").select(*keys, *pays)
+        return found
+
+
+def _plain_error(error: MissingValueError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {n: getattr(error, n) for n in ("code", "message", "path", "series", "year")}
+
+
+def _error_of(told: dict[str, Any] | None) -> MissingValueError | None:
+    if told is None:
+        return None
+    error = MissingValueError(told["code"], told["message"])
+    error.path, error.series, error.year = told["path"], told["series"], told["year"]
+    return error
 
 
 def _beside(out: str, word: str) -> str:
@@ -180,12 +302,11 @@ def _beside(out: str, word: str) -> str:
     return str(path.with_name(f"{path.stem}.{word}{path.suffix}"))
 
 
-def _previous(path: str, law: Law) -> pl.DataFrame:
-    """Read earlier settlements: claim_id and the payments of the law's tiers, as fen.
+def previous_of(table: pl.DataFrame, path: str, law: Law) -> pl.DataFrame:
+    """Read earlier settlements from a table, or from some rows of it; `path` names it in messages.
 
     Raises InputError missing_column, bad_amount, duplicate_claim_id.
     """
-    table = read_table(path, "settlements")
     for name in ("claim_id", "pay_total"):
         if name not in table.columns:
             raise InputError(
@@ -212,7 +333,7 @@ def _previous(path: str, law: Law) -> pl.DataFrame:
     return found
 
 
-def _differences(settled: Settlements, previous: pl.DataFrame | None) -> pl.DataFrame | None:
+def differences_of(settled: Settlements, previous: pl.DataFrame | None) -> pl.DataFrame | None:
     """Give what changed against an earlier run, or by what was taken back; None where nothing can have changed."""
     if previous is None:
         return settled.differences
@@ -220,63 +341,84 @@ def _differences(settled: Settlements, previous: pl.DataFrame | None) -> pl.Data
 
 
 def _parts(
-    files: Files,
-    law: Law,
-    people: People,
-    spells: Spells,
-    opening: pl.DataFrame | None,
-    limit: int | None,
-    stack: ExitStack,
-) -> tuple[str | None, int, Iterator[Part]]:
-    """Give the parts of a run: one where all fits, else one a range of units and the folder that holds them."""
-    whole = iter([Part(files.claims, people, spells, opening, None)])
-    if limit is None:
-        return None, 1, whole
-    codes = law.policies.versions[-1].codes
-    keys = read_keys(files.claims, med_type=codes.med_type, hosp_lv=codes.hosp_lv)
-    rows = int(collect(keys.scan, keys.scan.frame.select(pl.len())).item())
-    held = sum(int(t.estimated_size()) for t in (people.accepted, spells.accepted, opening) if t is not None)
+    run: _Run, work: str | None, told: Progress, stack: ExitStack
+) -> tuple[Work | None, Plan, Iterator[Callable[[], Part]]]:
+    """Give the parts of a run: one where all fits, else one a range of units; and the folder that holds them."""
+    about = run_of(run.law, run.inputs, run.options) if work else {}
+    place = open_work(work, run.files.out, about, stack) if work else None
+    plan = place.plan() if place is not None else None
+    inputs: Inputs | None = None
+    if plan is not None and place is not None:
+        told("kept", sum(place.has(number) for number in range(plan.count)), plan.count)
+    else:
+        count, rows, inputs, seen = _count(run)
+        plan = Plan(rows, 1)
+        if count > 1 and inputs is not None:
+            place = place or open_work(None, run.files.out, about, stack)
+            plan = cut(
+                inputs, seen or look(inputs), rows=rows, count=count, limit=run.limit, folder=place.path,
+                told=lambda done, whole: told("cut", done, whole),
+            )  # fmt: skip
+        if place is not None:
+            place.keep_plan(plan)
+    if place is None or not plan.edges:
+        return place, plan, iter([lambda: _whole(run)])
+    return place, plan, plan.parts(inputs or Inputs.of(run.law, run.inputs), place.path)
+
+
+def _whole(run: _Run) -> Part:
+    """Read everything beside the claims at once."""
+    files, law = run.files, run.law
+    people = read_people(files.people)
+    spells = read_spells(files.spells, known_groups=groups_of(law.policies))
+    opening = opening_of(files.opening, law)
+    previous = None if files.previous is None else read_table(files.previous, "settlements")
+    return Part(files.claims, people, spells, opening, previous, None)
+
+
+def _count(run: _Run) -> tuple[int, int, Inputs | None, Seen | None]:
+    """Say into how many parts the files are cut, how many claims there are, and what is known of the files by then."""
+    files, law = run.files, run.law
+    if run.limit is None and (scan_table(files.claims, "claims").is_csv or law.layout.household):
+        return 1, 0, None, None
+    inputs = Inputs.of(law, run.inputs)
+    rows = count_rows(inputs.claims)
+    if run.limit is None:
+        seen = look(inputs, stop=True) if rows > AT_ONCE else None
+        return (-(-rows // (AT_ONCE // 2)) if seen and seen.in_order else 1), rows, inputs, seen
     a_row = BYTES_A_CLAIM + BYTES_A_CLOSED_CLAIM * bool(files.closing)
     a_row += BYTES_A_TRACED_TIER * len(law.layout.tiers) * bool(files.trace)
-    count = count_parts(keys, rows, a_row, limit, 3 * held)
-    if count == 1:
-        return None, 1, whole
-    folder = tempfile.mkdtemp(prefix=".medfloor-", dir=os.path.dirname(os.path.abspath(files.out)))
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    sizes = {"rows": rows, "count": count, "limit": limit}
-    return folder, *cut(keys, law, people, spells, opening, folder=Path(folder), **sizes)
+    return count_parts(inputs.claims, rows, a_row, run.limit, BYTES_OF_PROGRAM), rows, inputs, None
 
 
 class _Writers:
-    """Hold the output files of a run open until all of it is written."""
+    """Hold the output files of a run open until all is written; `folder` holds what is put in order at the end."""
 
-    def __init__(self, files: Files, law: Law, columns: str, folder: str | None, stack: ExitStack) -> None:
+    def __init__(self, files: Files, law: Law, columns: str, folder: Path | None, stack: ExitStack) -> None:
         self._law = law
-        self._national = columns == "national"
+        self._money = NATIONAL_MONEY if columns == "national" else money_columns(law.layout.tiers)
         self._stack = stack
         self._files = files
         self._open: dict[str, TableWriter] = {}
-        self._closing: list[pl.DataFrame] = []
-        self._differences: list[pl.DataFrame] = []
-        self._rejects = _Rejects(folder)
+        self._rejects = Spool(folder, "rejects", (ROW,))
+        self._differences = Spool(folder, "differences", DIFFERENCES_ORDER)
+        self._closing = Spool(folder, "closing", ("person_id", "benefit_year"))
+        self._late = Spool(folder, "late", ("person_id",))
 
-    def write(self, settled: Settlements, differences: pl.DataFrame | None) -> None:
+    def write(self, done: Done) -> None:
         """Append one part."""
-        decimal = settled.decimal_money
-        if self._national:
-            assert settled.national_fen is not None
-            self._append(self._files.out, settled.national_fen, NATIONAL_MONEY, decimal)
-        else:
-            self._append(self._files.out, settled.fen, money_columns(settled.tiers), decimal)
-        if self._files.trace and settled.trace is not None:
-            self._append(self._files.trace, settled.trace, None, decimal)
-        if self._files.closing and settled.closing is not None:
-            self._closing.append(settled.closing)
-            if not self._law.layout.household:  # parts are ranges of persons, so they close in order
-                self._close()
-        if differences is not None:
-            self._differences.append(differences)
-        self._rejects.keep(settled.rejected)
+        frames, decimal = done.frames, done.counts["decimal"]
+        self._append(self._files.out, frames["settlements"], self._money, decimal)
+        if self._files.trace and "trace" in frames:
+            self._append(self._files.trace, frames["trace"], None, decimal)
+        if self._files.closing and "closing" in frames:
+            if self._law.layout.household:
+                self._closing.keep(frames["closing"])
+            else:  # parts are ranges of persons, so they close in order
+                self._close(frames["closing"].sort("person_id", "benefit_year"))
+        for name, spool in (("differences", self._differences), ("late", self._late), ("rejects", self._rejects)):
+            if name in frames:
+                spool.keep(frames[name])
 
     def end(self, named: Files, tally: Tally) -> None:
         """Write what is known only at the end, and name every file that was written."""
@@ -284,31 +426,41 @@ class _Writers:
         assert files.rejects is not None
         assert files.differences is not None
         tally.files = [("settlements", files.out)]
-        if self._closing:
-            self._close()
+        if files.closing and self._law.layout.household:
+            for frame in (self._closing.empty, *self._closing.in_order()):
+                self._close(frame)
         if tally.rejected or named.rejects or Path(files.rejects).exists():
-            for frame in self._rejects.in_order(tally.rows_in):
-                self._append(files.rejects, frame, ())
+            self._append(files.rejects, self._rejects.empty.drop(ROW, strict=False), ())
+            for frame in self._rejects.in_order():
+                self._append(files.rejects, frame.drop(ROW, strict=False), ())
             tally.files.append(("rejects", files.rejects))
-        changed = [frame for frame in self._differences if frame.height]
-        if changed or named.differences or Path(files.differences).exists():
-            found = pl.concat(changed).sort(DIFFERENCES_ORDER) if changed else differences_between(_NOTHING, _NOTHING)
-            self._append(files.differences, found, None)
+        for late in self._late.in_order():
+            self._differences.keep(self._changed_elsewhere(late))
+        if self._differences.rows or named.differences or Path(files.differences).exists():
+            self._append(files.differences, differences_between(_NOTHING, _NOTHING), None)
+            for found in self._differences.in_order():
+                self._append(files.differences, found, None)
+                whole = found.filter(pl.col("tier") == "total")["difference_fen"]
+                tally.differences += whole.len()
+                tally.owed_fen += _sum(whole.filter(whole > 0))
+                tally.owes_fen -= _sum(whole.filter(whole < 0))
             tally.files.append(("differences", files.differences))
-            whole = found.filter(pl.col("tier") == "total")["difference_fen"]
-            tally.differences = whole.len()
-            tally.owed_fen = _sum(whole.filter(whole > 0))
-            tally.owes_fen = -_sum(whole.filter(whole < 0))
         tally.files += [(name, path) for name in ("trace", "closing") if (path := getattr(files, name))]
         # All are whole on the disk before the first takes the place of an old one.
         for writer in self._open.values():
             writer.finish()
 
-    def _close(self) -> None:
-        """Write closing accumulators, sorted by person and year."""
+    def _changed_elsewhere(self, late: pl.DataFrame) -> pl.DataFrame:
+        """Compare claims with earlier settlements that stand under another person, or under none."""
+        assert self._files.previous is not None
+        scan = scan_table(self._files.previous, "settlements")
+        wanted = late["claim_id"].implode()
+        rows = collect(scan, scan.frame.filter(pl.col("claim_id").cast(pl.String).is_in(wanted)))
+        return differences_between(previous_of(rows, self._files.previous, self._law), late)
+
+    def _close(self, frame: pl.DataFrame) -> None:
+        """Write closing accumulators."""
         assert self._files.closing is not None
-        frame = pl.concat(self._closing).sort("person_id", "benefit_year")
-        self._closing.clear()
         shown, money = to_file_form(frame, self._law.layout)
         self._append(self._files.closing, shown, [f"{name}_fen" for name in money])
 
@@ -318,40 +470,6 @@ class _Writers:
             self._stack.push(self._open[path])  # before its file is made, so that no interruption comes between
             self._open[path].__enter__()
         self._open[path].append(frame)
-
-
-class _Rejects:
-    """Keep the refused rows of a run; those of parts on the disk, because they may be most of the file."""
-
-    def __init__(self, folder: str | None) -> None:
-        self._folder = folder
-        self._whole = pl.DataFrame()
-        self._paths: list[str] = []
-
-    def keep(self, rejected: pl.DataFrame) -> None:
-        """Keep the refused rows of one part."""
-        if self._folder is None:
-            self._whole = rejected
-            return
-        self._whole = rejected.clear().drop(ROW)
-        if rejected.height:
-            self._paths.append(f"{self._folder}/rejects-{len(self._paths)}.parquet")
-            rejected.write_parquet(self._paths[-1])
-
-    def in_order(self, rows_in: int) -> Iterator[pl.DataFrame]:
-        """Give the refused rows as they came, in the order of the input, in pieces; the first may have no rows."""
-        yield self._whole
-        if not self._paths:
-            return
-        kept = pl.scan_parquet(self._paths, glob=False)
-        for first in range(0, rows_in, PIECE):
-            piece = kept.filter(pl.col(ROW).is_between(first, first + PIECE - 1)).collect()
-            if piece.height:
-                yield piece.sort(ROW).drop(ROW)
-
-
-PIECE = 1_000_000
-"""How many rows of the input are looked at together when refused rows are put in order."""
 
 
 _NOTHING = pl.DataFrame(

@@ -186,6 +186,7 @@ class _Curve:
     pool: str
     up_to_fen: int
     known: dict[int, Settled] = field(default_factory=dict)
+    states: dict[int, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
 
     def settled(self, cost_fen: int) -> Settled:
         """Settle a claim of this cost as the first of its year."""
@@ -248,7 +249,10 @@ class _Curve:
 
     def _state(self, cost_fen: int) -> tuple[tuple[int, ...], ...]:
         """Say for each tier how far its schedule is reached and what binds; between changes the burden is linear."""
-        return tuple(
+        known = self.states.get(cost_fen)
+        if known is not None:
+            return known
+        found = self.states[cost_fen] = tuple(
             (
                 sum(result.base_fen >= bound for bound in _bounds(result.step)),
                 int(result.cap_left_fen != NO_LIMIT and result.before_cap_fen >= result.cap_left_fen),
@@ -257,6 +261,7 @@ class _Curve:
             )
             for index, result in enumerate(self.settled(cost_fen).tiers)
         )
+        return found
 
     def _floored(self, cost_fen: int, index: int) -> bool:
         """Say whether the floor gives more than the schedule."""

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
@@ -27,7 +27,9 @@ from medfloor.simulation.scenario import Scenario, scenario
 from medfloor.simulation.search import Point, search
 from medfloor.simulation.trial import Figures, Trial
 from medfloor.simulation.verdicts import findings_of, notes_of, warnings_of
-from medfloor.synthetic import Place, synthesise
+
+if TYPE_CHECKING:
+    from medfloor.synthetic import Place
 
 Progress = Callable[[int, int], None]
 
@@ -143,6 +145,8 @@ def fresh_populations(
     >>> [one.people.height for one in fresh_populations(2, 1000, seed=1)]
     [1000, 1000]
     """
+    from medfloor.synthetic import synthesise
+
     for one in np.random.SeedSequence([seed, role]).generate_state(number):
         county = synthesise(people, seed=int(one), place=place)
         yield population_of(county.claims, county.people, county.households, county.spells, name=f"seed {one}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,7 +17,7 @@ from medfloor.measures.result import name_of
 from medfloor.periods import Span
 from medfloor.policy.load import groups_of
 from medfloor.policy.model import CareType, FacilityLevel, Policy
-from medfloor.policy.resolve import resolve
+from medfloor.policy.resolve import Rules, resolve
 from medfloor.settlement.reference import Account, Claim, settle_claim
 from medfloor.settlement.scope import Person, Spell, Visit, facts_of
 from medfloor.simulation.scenario import Scenario, scenario, scenarios_of
@@ -243,6 +244,8 @@ class _Bearer:
     family: Family
     vary: Vary
     known: dict[tuple[int, tuple[str, ...]], tuple[Mapping[str, int], int]] = field(default_factory=dict)
+    resolved: dict[tuple[int, tuple[str, ...]], Rules] = field(default_factory=dict)
+    """The law of a bill and statuses: it asks a bill only between which of its limits it lies."""
 
     @property
     def policy(self) -> Policy:
@@ -273,7 +276,10 @@ class _Bearer:
             facts = facts_of(policy, visit, person, [Spell(one, _ALWAYS) for one in held])
             inside = round(bill_fen * family.in_scope)
             claim = Claim("bill", "patient", family.day, family.day, facts, inside, off_catalogue_fen=bill_fen - inside)
-            one = settle_claim(claim, resolve(policy, facts), Account())
+            place = bisect_right(self.scenario.law.dimensions.total_fen, bill_fen), held
+            if place not in self.resolved:
+                self.resolved[place] = resolve(policy, facts)
+            one = settle_claim(claim, self.resolved[place], Account())
             pay = {tier.id: one.pay_of(tier.id) for tier in policy.tiers}
             self.known[key] = (pay, one.own_in_scope_fen + one.own_outside_fen)
         return self.known[key]

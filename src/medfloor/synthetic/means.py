@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from medfloor.errors import InputError
 from medfloor.synthetic.draws import Array, Ints, root, stream
@@ -55,6 +54,9 @@ class IncomeCurve:
 
     def at(self, share: Array) -> Array:
         """Give income a head at shares of the population ranked by it, between 0 and 1."""
+        # SciPy's interpolation takes half a second to load, which who only reads a population need not wait for.
+        from scipy.interpolate import PchipInterpolator
+
         middle = np.exp(PchipInterpolator(_KNOTS, self._logs)(np.clip(share, _KNOTS[0], _KNOTS[-1])))
         low = np.sqrt(np.minimum(share, _KNOTS[0]) / _KNOTS[0])
         high = (np.minimum(1.0, (1 - share) / (1 - _KNOTS[-1]))) ** (-1 / self._index)

@@ -1,0 +1,333 @@
+"""Give the tables of a run to Spark: the rows as they came, their place in the file, and the unit they belong to.
+
+What local settlement judges over the whole file is judged over the whole file here too: claim_ids that occur twice,
+and claims that rows of another person name. A unit is a household where the law counts by household, else a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from medfloor.errors import InputError, MedfloorError
+from medfloor.intake import Scan, parquet_files, partition_keys, read_claims, sink_all
+from medfloor.intake.layout import Layout, match_columns
+from medfloor.settlement.spark.session import carried_home
+from medfloor.tables import CLAIMS, PEOPLE, SPELLS
+
+ROW = "__row"
+KINDS = ("people", "spells", "opening", "elsewhere", "claims")
+"""The kinds of rows of a unit, in the order in which they come."""
+
+BLANKS = "".join(
+    map(chr, (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
+)
+"""What is trimmed off a text: white space as Unicode has it, which is what Polars trims."""
+
+_TYPES: Mapping[Any, str] = {
+    pl.String: "string", pl.Categorical: "string", pl.Enum: "string", pl.Boolean: "boolean", pl.Binary: "binary",
+    pl.Int8: "tinyint", pl.Int16: "smallint", pl.Int32: "int", pl.Int64: "bigint", pl.UInt8: "smallint",
+    pl.UInt16: "int", pl.UInt32: "bigint", pl.UInt64: "decimal(20,0)", pl.Float32: "float", pl.Float64: "double",
+    pl.Date: "date", pl.Null: "int",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Be a table as Spark reads it: `frame` has the columns as they came, named c0, c1, ..., and ROW."""
+
+    frame: Any
+    scan: Scan
+    rows: int
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Give the columns as they came, with the types that the file has."""
+        return self.scan.schema
+
+    def column(self, name: str) -> Any:
+        """Give a column by the name it came with."""
+        from pyspark.sql import functions as F
+
+        return F.col(f"c{self.scan.names.index(name)}")
+
+    def packed(self) -> Any:
+        """Give all columns as one."""
+        from pyspark.sql import functions as F
+
+        return F.struct(*(F.col(f"c{number}") for number in range(len(self.scan.names))))
+
+
+def spark_type(dtype: pl.DataType, place: str, name: str) -> str:
+    """Name the type under which Spark carries a column without loss; raise InputError wrong_type where it has none."""
+    if isinstance(dtype, pl.Decimal):
+        return f"decimal({dtype.precision or 38},{dtype.scale})"
+    if isinstance(dtype, pl.Datetime) and dtype.time_unit != "ns":
+        return "timestamp" if dtype.time_zone else "timestamp_ntz"
+    found = _TYPES.get(type(dtype))
+    if found is None:
+        raise InputError(
+            "wrong_type",
+            f"{place}: {name} is of type {dtype}, which Spark cannot carry. Leave the column out or give it another "
+            "type, or settle without --engine spark.",
+        )
+    return found
+
+
+def as_came(packed: pl.Series, schema: pl.Schema) -> pl.DataFrame:
+    """Give rows that came back from Spark the names and types that they had in their file."""
+    frame = packed.struct.unnest()
+
+    typed = zip(frame.columns, schema.items(), strict=True)
+    return frame.select(_typed(pl.col(given), dtype).alias(name) for given, (name, dtype) in typed)
+
+
+def _typed(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    return pl.lit(None) if isinstance(dtype, pl.Null) else column.cast(dtype)
+
+
+def open_table(session: Any, scan: Scan, given: str, folder: Path, name: str) -> Table:
+    """Let Spark read a table. A CSV file is first written as Parquet beside the output, by one machine.
+
+    Raises InputError wrong_type where a column has a type that Spark lacks or the files of a folder differ.
+    """
+    import pyarrow.parquet as pq
+    from pyspark.sql import functions as F
+
+    root = Path(given).resolve()
+    if root.is_dir():
+        files = parquet_files(root)
+    elif scan.is_csv:
+        files = [folder / f"{name}.parquet"]
+        sink_all(scan, [scan.frame], files)
+        scan = replace(scan, frame=pl.scan_parquet(files, glob=False), path=files[0])
+    else:
+        files = [root]
+    offsets, rows, first = [], 0, None
+    path_of = session._jvm.org.apache.hadoop.fs.Path
+    for file in files:
+        try:
+            told = pq.ParquetFile(file)
+        except Exception:
+            raise InputError(
+                "broken_parquet", f"{file} is not a whole Parquet file. Export or copy it again."
+            ) from None
+        plain = told.schema_arrow.remove_metadata()
+        if first is not None and not plain.equals(first):
+            raise InputError(
+                "wrong_type",
+                f"{scan.place}: {file.name} has other columns or types than {files[0].name}. Write both alike.",
+            )
+        first = plain
+        offsets.append((f"file:{path_of(str(file)).toUri().toString()}", rows))
+        rows += told.metadata.num_rows
+    names = [f"`{column.replace('`', '``')}`" for column in scan.schema]
+    kinds = [spark_type(dtype, scan.place, column) for column, dtype in scan.schema.items()]
+    reader = session.read.schema(", ".join(map(" ".join, zip(names, kinds, strict=True))))
+    if root.is_dir() and any(partition_keys(root, file) for file in files):
+        reader = reader.option("basePath", str(root))
+    frame = reader.parquet(*(str(file) for file in files)).select(
+        *(F.col(column).alias(f"c{number}") for number, column in enumerate(names)),
+        F.col("_metadata.file_path").alias("__file"),
+        F.col("_metadata.row_index").alias(ROW),
+    )
+    if len(files) > 1:
+        known = session.createDataFrame(offsets, "__file string, __first bigint")
+        frame = frame.join(F.broadcast(known), "__file", "left")
+        lost = F.raise_error(F.lit("a file of the folder changed its name while it was read")).cast("bigint")
+        frame = frame.withColumn(ROW, F.col(ROW) + F.coalesce("__first", lost)).drop("__first")
+    return Table(frame.drop("__file"), scan, rows)
+
+
+def text(table: Table, name: str) -> Any:
+    """Give a text column as `read_claims` reads it: trimmed, null where nothing is left."""
+    from pyspark.sql import functions as F
+
+    column, dtype = table.column(name), table.schema[name]
+    if isinstance(dtype, (pl.String, pl.Categorical, pl.Enum)):
+        return F.nullif(F.btrim(column, F.lit(BLANKS)), F.lit(""))
+    if dtype.is_float():  # a whole number below 2**53 that came with gaps
+        whole = (column == F.floor(column)) & (F.abs(column) < 2**53)
+        return F.when(whole, column.cast("bigint")).cast("string")
+    return column.cast("string")
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Be the tables of a run as Spark reads them; None where there is none."""
+
+    claims: Table
+    people: Table
+    spells: Table | None
+    opening: Table | None
+    previous: Any = None
+    kept: list[Any] = field(default_factory=list)
+
+    def release(self) -> None:
+        """Let go what the executors kept for the run."""
+        for frame in self.kept:
+            frame.unpersist()
+
+    def by_unit(self, household: bool, med_type: Mapping[str, str], hosp_lv: Mapping[str, str]) -> Any:
+        """Give every row that its unit needs: unit, kind, ROW, and one packed column for each kind of rows."""
+        from pyspark.sql import functions as F
+
+        layout = match_columns(self.claims.scan, CLAIMS)
+        homes = self._homes() if household else None
+        claims = self._claims(layout, homes)
+        parts = {"claims": claims, "people": _of_persons(self.people, PEOPLE, "people", homes)}
+        if self.spells is not None:
+            parts["spells"] = _of_persons(self.spells, SPELLS, "spells", homes)
+        if self.opening is not None:
+            parts["opening"] = _of_persons(self.opening, None, "opening", homes)
+        if layout.has("continues") or layout.has("reverses"):
+            elsewhere = _named_by_others(claims, self.claims.scan, med_type, hosp_lv, self.kept)
+            if elsewhere is not None:
+                parts["elsewhere"] = elsewhere
+        holders = {name: name for name in KINDS if name in parts}
+        if self.previous is not None:
+            holders["previous"] = "claims"
+        types = {column: parts[holder].schema[column].dataType for column, holder in holders.items()}
+        united = None
+        for kind, frame in parts.items():
+            packed = [
+                (F.col(column) if holder == kind else F.lit(None).cast(types[column])).alias(column)
+                for column, holder in holders.items()
+            ]
+            rows = frame.select("unit", F.lit(KINDS.index(kind)).cast("tinyint").alias("kind"), ROW, *packed)
+            united = rows if united is None else united.unionByName(rows)
+        return united
+
+    def _claims(self, layout: Layout, homes: Any) -> Any:
+        """Give the claims with their keys and their unit.
+
+        Rows whose claim_id another row has go together, whosever they are, and each row without a person goes alone:
+        they are refused wherever they are.
+        """
+        from pyspark.sql import functions as F
+
+        table, nothing = self.claims, F.lit(None).cast("string")
+        keys = [
+            (text(table, layout.given[name]) if layout.has(name) else nothing).alias(f"_{name}")
+            for name in ("claim_id", "person_id", "continues", "reverses")
+        ]
+        claims = table.frame.select(ROW, table.packed().alias("claims"), *keys)
+        ids = claims.where("_claim_id is not null").groupBy("_claim_id").count().where("count > 1")
+        twice = _few(ids.select("_claim_id", F.lit(True).alias("_twice")), self.kept)
+        if twice is None:
+            claims = claims.withColumn("_twice", F.lit(None).cast("boolean"))
+        else:
+            claims = claims.join(twice, "_claim_id", "left")
+        if self.previous is not None:
+            claims = claims.join(self.previous, "_claim_id", "left")
+        claims = _with_unit(claims, F.col("_person_id"), homes)
+        together = F.concat(F.lit("\0"), F.col("_claim_id"))
+        alone = F.concat(F.lit("\0"), F.col(ROW).cast("string"))
+        unit = F.when(F.col("_twice"), together).when(F.col("_person_id").isNull(), alone).otherwise(F.col("unit"))
+        return claims.withColumn("unit", unit)
+
+    def _homes(self) -> Any:
+        """Say in which household each person counts: that of the first row of people, as `register_of` has it."""
+        from pyspark.sql import functions as F
+
+        table, layout = self.people, match_columns(self.people.scan, PEOPLE)
+        person = text(table, layout.given["person_id"])
+        home = text(table, layout.given["household_id"]) if layout.has("household_id") else F.lit(None).cast("string")
+        since = F.lit(None).cast("string")
+        if layout.has("enrolled_from"):
+            told = table.column(layout.given["enrolled_from"]).cast("string")
+            since = F.substring(F.btrim(told, F.lit(BLANKS)), 1, 10)
+        rows = table.frame.select(
+            person.alias("_person_id"),
+            F.coalesce(home, person).alias("_home"),
+            F.struct(F.coalesce(since, F.lit("")), ROW).alias("_order"),
+        )
+        return (
+            rows.where("_person_id is not null").groupBy("_person_id").agg(F.min_by("_home", "_order").alias("_home"))
+        )
+
+
+FEW = 1_000_000
+"""Up to how many keys are sent to every executor, so that the claims need not be shuffled to meet them."""
+
+
+def _few(keys: Any, kept: list[Any]) -> Any:
+    """Work keys out now, and let every executor have them where they are few; None where there are none.
+
+    What is kept in the executors until the end of the run is added to `kept`. Where this was left to Spark, all claims
+    were shuffled once more to meet a handful of keys, or none.
+    """
+    from pyspark.sql import functions as F
+
+    keys = keys.persist()
+    kept.append(keys)
+    count = keys.count()
+    if not count:
+        return None
+    return F.broadcast(keys) if count <= FEW else keys
+
+
+def _with_unit(frame: Any, person: Any, homes: Any) -> Any:
+    """Add the unit: the person, or the household of those that people has."""
+    from pyspark.sql import functions as F
+
+    if homes is None:
+        return frame.withColumn("unit", F.coalesce(person, F.lit("\0")))
+    other = F.concat(F.lit("\0"), F.coalesce(person, F.lit("")))
+    joined = frame.withColumn("_person_id", person).join(homes, "_person_id", "left")
+    return joined.withColumn("unit", F.coalesce(F.col("_home"), other)).drop("_home")
+
+
+def _of_persons(table: Table, contract: Any, kind: str, homes: Any) -> Any:
+    from pyspark.sql import functions as F
+
+    given = "person_id" if contract is None else match_columns(table.scan, contract).given["person_id"]
+    frame = table.frame.select(ROW, table.packed().alias(kind), text(table, given).alias("_person_id"))
+    return _with_unit(frame, F.col("_person_id"), homes)
+
+
+def _named_by_others(
+    claims: Any, scan: Scan, med_type: Mapping[str, str], hosp_lv: Mapping[str, str], kept: list[Any]
+) -> Any:
+    """List for each unit the readable claims of others that its rows continue or reverse; None where none names any."""
+    from pyspark.sql import functions as F
+
+    naming = None
+    for column in ("_continues", "_reverses"):
+        some = claims.select("unit", F.col("_person_id").alias("_by"), F.col(column).alias("_named"))
+        some = some.where("_named is not null and _by is not null")
+        naming = some if naming is None else naming.unionByName(some)
+    assert naming is not None
+    naming = _few(naming, kept)
+    if naming is None:
+        return None
+    single = claims.where("_twice is null").select("_claim_id", "_person_id", "claims")
+    others = (F.col("_claim_id") == F.col("_named")) & (F.col("_person_id") != F.col("_by"))
+    named = single.join(naming, others, "left_semi").select("claims")
+    schema, place = scan.schema, scan.place
+
+    def readable(batches: Iterator[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+
+        for batch in batches:
+            frame = pl.from_arrow(batch)
+            assert isinstance(frame, pl.DataFrame)
+            part = Scan(as_came(frame["claims"], schema).lazy(), schema, place, whole=False)
+            try:
+                found = read_claims(part, med_type=med_type, hosp_lv=hosp_lv).accepted
+            except MedfloorError as error:
+                raise carried_home(error) from None
+            yield pa.RecordBatch.from_pydict(
+                {name: pa.array(found[name].to_list(), pa.string()) for name in ("claim_id", "person_id")}
+            )
+
+    known = named.mapInArrow(readable, "claim_id string, person_id string")
+    pairs = known.join(naming, (F.col("claim_id") == F.col("_named")) & (F.col("person_id") != F.col("_by")))
+    pairs = pairs.select("unit", "claim_id", "person_id").distinct()
+    return pairs.select(
+        "unit", F.lit(0).cast("bigint").alias(ROW), F.struct("claim_id", "person_id").alias("elsewhere")
+    )

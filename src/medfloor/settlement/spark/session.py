@@ -1,0 +1,166 @@
+"""Reach a Spark cluster: find pyspark and Java, open a session, and say in one line what goes wrong there.
+
+pyspark is an optional extra, so that it is imported only here, and only when it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from medfloor import errors
+from medfloor.errors import MedfloorError, OutputError, UsageError
+
+DEFAULT_MASTER = "local[*]"
+
+_ALWAYS = {
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    "spark.sql.execution.arrow.useLargeVarTypes": "false",
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.parquet.filterPushdown": "true",
+}
+"""What the results rest on: names and text are taken as they are."""
+
+_UNLESS_SAID = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
+    "spark.sql.execution.arrow.maxBytesPerBatch": "64m",
+}
+"""What only decides how fast it goes; `spark-submit --conf` or spark-defaults.conf win."""
+
+_MARK = "medfloor-error:"
+
+
+@contextmanager
+def spark_session(master: str | None = None, *, name: str = "medfloor") -> Iterator[Any]:
+    """Open a session on a cluster; one that runs in this process already is used, and stays open.
+
+    `master` is an address such as spark://host:7077 or local[2]; without one that of spark-submit counts, then
+    SPARK_MASTER, then this machine. Raises UsageError spark_missing, java_missing, spark_unreachable.
+    """
+    with quietly():
+        try:
+            from pyspark import SparkConf, SparkContext
+            from pyspark.sql import SparkSession
+        except ImportError:
+            raise UsageError(
+                "spark_missing",
+                "--engine spark needs pyspark, which is not installed here. Install it with "
+                "pip install 'medfloor[spark]', or settle without --engine.",
+            ) from None
+        _check_java()
+        # Workers take the interpreter of this program, in which medfloor is installed, unless the office says another.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        running = SparkContext._active_spark_context
+        address = master or "the running session"
+        try:
+            SparkContext._ensure_initialized()  # else what spark-submit and spark-defaults.conf say would not be seen
+        except Exception as error:
+            raise _unreachable(address, error) from None
+        conf = SparkConf() if running is None else running.getConf()
+        if running is None:
+            submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # else Java has a master and a name of its own making
+            said = conf.get("spark.master", None) if submitted else os.environ.get("SPARK_MASTER")
+            address = master or said or DEFAULT_MASTER
+            conf.setMaster(address)
+            if not submitted:
+                conf.setAppName(name).set("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
+            conf.setIfMissing("spark.log.level", "ERROR")
+        try:
+            root = SparkSession.builder.config(conf=conf).getOrCreate()
+        except Exception as error:
+            raise _unreachable(address, error) from None
+        session = root.newSession()
+        for key, value in _ALWAYS.items():
+            session.conf.set(key, value)
+        for key, value in _UNLESS_SAID.items():
+            if conf.get(key, None) is None:
+                session.conf.set(key, value)
+        try:
+            yield session
+        finally:
+            if running is None:
+                root.stop()
+
+
+def _unreachable(address: str, error: Exception) -> UsageError:
+    return UsageError(
+        "spark_unreachable",
+        f"no Spark session could be opened on {address}: {_first_line(error)}. Check the address, that the master and "
+        "its workers are up, and that Java is 17 or newer.",
+    )
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep pyspark from warning of the version of pandas, which we do not use with it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas", category=FutureWarning)
+        warnings.simplefilter("ignore", ResourceWarning)  # sockets that pyspark leaves to the collector
+        yield
+
+
+def _check_java() -> None:
+    """Raise UsageError java_missing where pyspark would find no Java; it needs 17 or newer."""
+    home = os.environ.get("JAVA_HOME")
+    if home and Path(home, "bin", "java").exists():
+        return
+    if shutil.which("java") is None:
+        raise UsageError(
+            "java_missing",
+            "--engine spark needs Java 17 or newer, and there is none here. Install it (Debian: "
+            "apt-get install openjdk-17-jre-headless), or set JAVA_HOME.",
+        )
+
+
+def parallelism(session: Any) -> int:
+    """Count the tasks that run at once."""
+    return max(1, int(session.sparkContext.defaultParallelism))
+
+
+def carried_home(error: MedfloorError) -> RuntimeError:
+    """Turn an error of ours, in an executor, into one from which `spark_errors` makes it again at home."""
+    told = {"kind": type(error).__name__, "code": error.code, "message": error.message}
+    return RuntimeError(f"{_MARK}{json.dumps(told)}:end")
+
+
+@contextmanager
+def spark_errors(doing: str) -> Iterator[None]:
+    """Raise what an executor or Spark itself raised as an error of ours, in one line.
+
+    Raises the error of ours that an executor met, else OutputError spark_failed.
+    """
+    try:
+        with quietly():
+            yield
+    except MedfloorError:
+        raise
+    except Exception as error:
+        if not type(error).__module__.startswith(("pyspark", "py4j")):
+            raise
+        found = re.search(re.escape(_MARK) + r"(\{.*?\}):end", str(error), re.DOTALL)
+        if found:
+            told = json.loads(found[1])
+            raise getattr(errors, told["kind"])(told["code"], told["message"]) from None
+        raise OutputError(
+            "spark_failed",
+            f"{doing} failed on the cluster: {_first_line(error)}. What stood in the outputs before is unchanged. Look "
+            "into the logs of the driver and of the executor that failed, mend it, and run the same command again.",
+        ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    """Give what Spark says first, without the trace of its stack; never a cell of a table."""
+    text = str(error).strip() or type(error).__name__
+    if text.startswith("An error occurred while calling"):
+        text = text.partition("\n")[2].lstrip(": ") or text
+    return text.split("\n", 1)[0][:300].rstrip(". ")
