@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import resource
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import polars as pl
+from contest import Peer
+from estimators import DiffDiff, Pyfixest, Staggered, TwoWay
 from timing import table
 
 HOMES = int(os.environ.get("MEDFLOOR_HOMES", "7_150"))
@@ -24,8 +25,8 @@ def main() -> None:
         f"Evaluation of a panel of {panel.height:,} household-waves",
         [
             ["what", "seconds", "library alone", "ratio", "asked"],
-            _two_way(panel),
-            _staggered(panel),
+            _pair(panel, TwoWay, Pyfixest, "two-way fixed effects"),
+            _pair(panel, Staggered, DiffDiff, "Callaway-Sant'Anna"),
             _placebo(panel),
             *_wild(panel),
         ],
@@ -61,51 +62,12 @@ def in_turns(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int = 7
     return min(times[0]), min(times[1])
 
 
-def _two_way(panel: pl.DataFrame) -> list[str]:
-    import pyfixest
-
-    from medfloor.evaluation import two_way_fixed_effects
-
-    given = panel.to_pandas()
-
-    def alone() -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return pyfixest.feols("outcome ~ covered + age | home + wave", given, vcov={"CRV1": "city"})
-
-    def ours() -> Any:
-        return two_way_fixed_effects(
-            panel, outcome="outcome", treatment="covered", covariates=["age"], unit="home", time="wave", cluster="city"
-        )
-
-    seconds, library = in_turns(ours, alone)
-    return ["two-way fixed effects", f"{seconds:.3f}", f"{library:.3f}", f"{seconds / library:.2f}", "1.3"]
-
-
-def _staggered(panel: pl.DataFrame) -> list[str]:
-    """Time Callaway-Sant'Anna with all its averages, two-way fixed effects and their weights beside it."""
-    from diff_diff import CallawaySantAnna
-
-    from medfloor.evaluation import staggered
-
-    given = panel.to_pandas()
-    given["first"] = np.where(given["start"] > 0, (given["start"] - WAVES[0]) // 2 + 1, 0)
-    given["period"] = (given["wave"] - WAVES[0]) // 2 + 1
-
-    def alone() -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            fit = CallawaySantAnna(cluster="city").fit(given, "outcome", "home", "period", "first")
-            return fit.aggregate("event_study"), fit.aggregate("group")
-
-    def ours() -> Any:
-        return staggered(
-            panel, outcome="outcome", start="start", unit="home", time="wave", cluster="city",
-            estimators=["callaway_santanna"],
-        )  # fmt: skip
-
-    seconds, library = in_turns(ours, alone)
-    return ["Callaway-Sant'Anna", f"{seconds:.3f}", f"{library:.3f}", f"{seconds / library:.2f}", "1.3"]
+def _pair(panel: pl.DataFrame, ours: type[Peer], theirs: type[Peer], what: str) -> list[str]:
+    given = {name: panel[name].to_numpy() for name in panel.columns}
+    our, their = ours(), theirs()
+    mine, other = our.ready(given), their.ready(given)
+    seconds, library = in_turns(lambda: our.work(mine), lambda: their.work(other))
+    return [what, f"{seconds:.3f}", f"{library:.3f}", f"{seconds / library:.2f}", "1.3"]
 
 
 def _placebo(panel: pl.DataFrame) -> list[str]:

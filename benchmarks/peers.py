@@ -1,185 +1,289 @@
-"""Settle the same simple schedule with the kernel, DuckDB's windows and Polars, to the fen, with sorting.
+"""Peers, one run: the same jobs by medfloor and by other programs, one table a job; `just peers`.
 
-Everybody starts from the same integer columns in memory, in random order, and ends with three payments a claim.
+Each program works in a process of its own, in turns with the others (contest.py). What became known is kept in
+benchmarks/out/peers.json at once: a run that was ended prints what there is, `--show` prints it once more, `--resume`
+does the jobs that are not done. Medfloor is held against whole-fen numpy before any table is printed.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import signal
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import duckdb
+import annual
+import annual_floats
+import annual_peers
+import contest
+import designs
+import estimators
+import evaluate
 import numpy as np
-import polars as pl
-from timing import best, table
+import windows
+from contest import Columns, Told
+from timing import machine, table
 
-from medfloor.policy.compile import profiles_of, resolve_kinds
-from medfloor.settlement.kernel import settle_segments
-from medfloor.settlement.scope import Columns, SpellColumns, kinds_of
-from medfloor.settlement.sequence import order_of, segments_of
-from medfloor.settlement.settle import law_of
-
-POLICY = Path(__file__).with_name("three_tiers.yaml")
-SQL = """
-with sorted as (
-  select *, row_number() over w as admission from claims window w as (partition by person order by day, id)
-), basic as (
-  select *, greatest(0, amount - case level when 0 then 10000 when 1 then 30000 when 2 then 80000 else 130000 end
-                        // (case when admission > 1 then 2 else 1 end)) as eligible,
-    case level when 0 then 9000 when 1 then 8000 when 2 then 7800 else 6500 end as rate from sorted
-), cut as (
-  select *, (eligible * rate + 5000) // 10000 as due from basic
-), one as (
-  select *, sum(due) over w as reached from cut window w as (partition by person order by day, id)
-), two as (
-  select *, (least(10000000, reached) - least(10000000, reached - due))::bigint as pay1 from one
-), three as (
-  select *, amount - pay1 as burden,
-    sum(amount - pay1) over (partition by person order by day, id) as year from two
-), four as (
-  select *, greatest(0, year - 1500000) as after, greatest(0, year - burden - 1500000) as before from three
-), five as (
-  select *, ((least(after, 5000000) * 6000 + greatest(0, after - 5000000) * 7000 + 5000) // 10000
-           - (least(before, 5000000) * 6000 + greatest(0, before - 5000000) * 7000 + 5000) // 10000)::bigint as pay2
-  from four
-), six as (
-  select *, burden - pay2 as remains, sum(burden - pay2) over (partition by person order by day, id) as year2 from five
-), seven as (
-  select *, (year2 * share + 5000) // 10000 as s1, ((year2 - remains) * share + 5000) // 10000 as s0
-  from (select *, case status when 1 then 10000 when 2 then 8000 else 0 end as share from six)
-)
-select id, pay1, pay2, (least(2000000, s1) - least(2000000, s0))::bigint as pay3 from seven
-"""
+OUT = Path(__file__).parent / "out" / "peers.json"
+SAME = 1e-7
+"""How far an estimate may be from the library's, relatively: the same sums in another order."""
 
 
-def columns(claims: int, seed: int = 3) -> dict[str, np.ndarray]:
-    """Make up integer columns in random order; status is 0 none, 1 tekun, 2 dibao, amounts are fen."""
-    rng = np.random.default_rng(seed)
-    people = claims // 5
-    person = rng.integers(0, people, claims)
-    status = rng.choice(3, people, p=[0.9, 0.02, 0.08])
+class Differs(SystemExit):
+    """Say that medfloor's results are not what they must be; no table is printed."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Be one job at one size."""
+
+    job: str
+    title: str
+    given: Callable[[], Columns]
+    names: dict[str, str]
+    against: Callable[[str], str]
+    """Which of ours a program is held against."""
+    correct: Callable[[Columns, dict[str, np.ndarray]], dict[str, list[str]]]
+    """Tell of each result how correct it is; raises Differs where ours are not."""
+    head: list[str]
+    numpy: bool = False
+    beside: Callable[[Columns, dict[str, np.ndarray]], dict[str, list[list[str]]]] = field(default=lambda *_: {})
+    """Further tables."""
+
+
+def parts(people: list[int], claims: int, homes: int, households: int) -> dict[str, Part]:
+    """Give the jobs at these sizes."""
+    found = {f"annual {size}": _annual(size) for size in people}
+    found[f"windows {claims}"] = Part(
+        "windows", f"Claims in order, three tiers, {claims:,} claims in random order, sorting included",
+        lambda: windows.columns(claims), windows.NAMES, lambda _: "kernel", _same_payments, ["claims off"],
+    )  # fmt: skip
+    found[f"estimators {homes}"] = Part(
+        "estimators", f"Evaluation, a panel of {homes * len(evaluate.WAVES):,} household-waves",
+        lambda: _columns(evaluate.made_panel(homes)), estimators.NAMES, lambda name: estimators.PAIRS.get(name, name),
+        partial(_same_estimates, estimators.PAIRS), ["relative difference from ours"],
+    )  # fmt: skip
+    drawn = f"{designs.CLUSTERS:,} clusters in {designs.STRATA} strata"
+    found[f"designs {households}"] = Part(
+        "designs", f"Survey estimates, {households:,} households, {drawn}",
+        lambda: designs.columns(households), designs.NAMES, lambda name: designs.PAIRS.get(name, name),
+        partial(_same_estimates, designs.PAIRS), ["relative difference from ours"],
+    )  # fmt: skip
+    return found
+
+
+def _annual(people: int) -> Part:
+    return Part(
+        "annual_peers", f"One year, three tiers, {people:,} people", lambda: annual.columns(people),
+        annual_peers.NAMES, lambda _: "kernel", _to_the_fen,
+        ["people off by > 0.5 fen", f"of the first {annual_floats.EXPENSES:,} with a bill", "worst, fen"],
+        numpy=True, beside=_why,
+    )  # fmt: skip
+
+
+def _columns(frame: Any) -> Columns:
+    return {name: frame[name].to_numpy() for name in frame.columns}
+
+
+def _to_the_fen(given: Columns, results: dict[str, np.ndarray]) -> dict[str, list[str]]:
+    exact = annual.Numpy().work(given)
+    for name in ("kernel", "world", "numpy"):
+        if name in results and not np.array_equal(np.rint(results[name]), exact):
+            raise Differs(f"{annual_peers.NAMES[name]} is not what whole-fen numpy pays")
+    first = np.flatnonzero(given["bill_fen"] > 0)[: annual_floats.EXPENSES]
+    found = {}
+    for name, paid in results.items():
+        off, worst = annual.misses(paid, exact)
+        some = int((annual.missing(paid, exact)[first] > 0.5).sum())
+        found[name] = [f"{off:,}", f"{some:,}" if len(first) == annual_floats.EXPENSES else "-", f"{worst:,.1f}"]
+    return found
+
+
+def _why(given: Columns, results: dict[str, np.ndarray]) -> dict[str, list[list[str]]]:
+    people = f"{len(given['bill_fen']):,} people"
     return {
-        "id": np.arange(claims),
-        "person": person,
-        "day": 19_723 + rng.integers(0, 366, claims),
-        "level": rng.integers(0, 4, claims),
-        "status": status[person],
-        "amount": np.minimum(np.exp(rng.normal(13, 1.3, claims)), 1e8).astype(np.int64),
+        f"Why fen are missed, {people}: numpy with the peers' arithmetic": annual_floats.same_people(given, results),
+        f"Where they are missed, {people}: floats of 32 bits by the size of the bill": annual_floats.spacing(given),
     }
 
 
-def with_duckdb(data: pl.DataFrame) -> pl.DataFrame:
-    """Settle by window functions."""
-    with duckdb.connect() as connection:
-        connection.execute("set threads to 1")
-        connection.register("claims", data.to_arrow())
-        return pl.from_arrow(connection.sql(SQL).to_arrow_table())  # type: ignore[return-value]
+def _same_payments(_: Columns, results: dict[str, np.ndarray]) -> dict[str, list[str]]:
+    ours = results.get("kernel")
+    found = {}
+    for name, paid in results.items() if ours is not None else ():
+        off = int((paid != ours).any(axis=0).sum())
+        if off:
+            raise Differs(f"{windows.NAMES[name]} pays {off:,} claims otherwise than medfloor")
+        found[name] = ["0"]
+    return found
 
 
-def with_polars(data: pl.DataFrame) -> pl.DataFrame:
-    """Settle by expressions over sorted groups."""
+def _same_estimates(pairs: dict[str, str], _: Columns, results: dict[str, np.ndarray]) -> dict[str, list[str]]:
+    found = {name: ["0"] for name in results if name not in pairs}
+    for name, ours in pairs.items():
+        if name in results and ours in results:
+            apart = float(np.max(np.abs(results[name] / results[ours] - 1)))
+            if not apart <= SAME:
+                raise Differs(f"{name} and {ours} are {apart:.1e} apart")
+            found[name] = [f"{apart:.0e}"]
+    return found
 
-    def running(name: str) -> pl.Expr:
-        return pl.col(name).cum_sum().over("person")
 
-    half_up = 5000
-    deductible = pl.col("level").replace_strict({0: 10000, 1: 30000, 2: 80000, 3: 130000}, return_dtype=pl.Int64)
-    rate = pl.col("level").replace_strict({0: 9000, 1: 8000, 2: 7800, 3: 6500}, return_dtype=pl.Int64)
-    share = pl.col("status").replace_strict({0: 0, 1: 10000, 2: 8000}, return_dtype=pl.Int64)
-    divisor = pl.when(pl.int_range(pl.len()).over("person") > 0).then(2).otherwise(1)
+def main(given: Sequence[str] = ()) -> None:
+    """Do the jobs that are asked for and print a table for each."""
+    asked = _asked(given)
+    kept = _kept(asked.out) if asked.show or asked.resume else {}
+    kept = kept or {"started": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": machine(), "parts": {}}
+    wanted = parts(asked.people or [1_000_000, 5_000_000], asked.claims, asked.homes, asked.households)
+    wanted = {name: part for name, part in wanted.items() if not asked.only or name.split()[0] in asked.only}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    try:
+        for name, part in {} if asked.show else wanted.items():
+            if not kept["parts"].get(name, {}).get("done"):
+                _do(name, part, kept, asked)
+    except Differs:
+        raise
+    except BaseException:
+        show(kept)
+        raise
+    show(kept)
 
-    def worth(x: pl.Expr) -> pl.Expr:
-        low, high = x.clip(0, 5_000_000), (x - 5_000_000).clip(0)
-        return (low * 6000 + high * 7000 + half_up) // 10000
 
-    return (
-        data.lazy()
-        .sort("person", "day", "id")
-        .with_columns(due=((pl.col("amount") - deductible // divisor).clip(0) * rate + half_up) // 10000)
-        .with_columns(reached=running("due"))
-        .with_columns(
-            pay1=pl.col("reached").clip(0, 10_000_000) - (pl.col("reached") - pl.col("due")).clip(0, 10_000_000)
+def _asked(given: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="just peers", description=__doc__)
+    size = partial(parser.add_argument, type=lambda text: int(text.replace("_", "")))
+    size("--people", action="append", metavar="N", help="people of the annual job; may be said again (1e6 and 5e6)")
+    size("--claims", default=5_000_000, metavar="N", help="claims of the job that depends on order")
+    size("--homes", default=evaluate.HOMES, metavar="N", help="households of the panel")
+    size("--households", default=200_000, metavar="N", help="households of the survey")
+    size("--repeats", metavar="N", help="rounds; more for quick programs and less for slow ones unless said")
+    jobs = ("annual", "windows", "estimators", "designs")
+    parser.add_argument("--only", action="append", choices=jobs, help="this job; may be said again")
+    parser.add_argument("--python", action="append", default=[], metavar="NAME=PATH", help="interpreter of a program")
+    parser.add_argument("--timeout", type=float, default=900, metavar="S", help="for making ready and for each turn")
+    parser.add_argument("--out", type=Path, default=OUT, help="where results are kept as JSON")
+    parser.add_argument("--show", action="store_true", help="print what is kept, and do nothing")
+    parser.add_argument("--resume", action="store_true", help="do what is not done")
+    asked = parser.parse_args(given)
+    known = {*annual_peers.PEERS, *windows.PEERS, *estimators.PEERS, *designs.PEERS}
+    asked.pythons = {}
+    for pair in asked.python:
+        name, _, path = pair.partition("=")
+        if name not in known or not path:
+            parser.error(f"--python takes NAME=PATH with a name of {', '.join(sorted(known))}")
+        asked.pythons[name] = path
+    return asked
+
+
+def _do(name: str, part: Part, kept: dict[str, Any], asked: argparse.Namespace) -> None:
+    """Let the programs do one job, and keep what becomes known as it becomes known."""
+    given = part.given()
+    entry: dict[str, Any] = {
+        "title": part.title, "names": part.names, "head": part.head, "numpy": part.numpy, "load": [_load()],
+        "against": {one: part.against(one) for one in part.names}, "told": {}, "correct": {}, "beside": {},
+        "done": False,
+    }  # fmt: skip
+    if "bill_fen" in given:
+        entry["title"] += f", {int((given['bill_fen'] > 0).sum()):,} of them with a bill"
+    kept["parts"][name] = entry
+
+    def after(told: dict[str, Told], results: dict[str, np.ndarray]) -> None:
+        entry["told"] = told
+        # No program's times are kept before its result is compared, so no table can hold what was not.
+        entry["correct"] |= part.correct(given, results) if set(results) - set(entry["correct"]) else {}
+        _keep(kept, asked.out)
+
+    try:
+        told, results = contest.run(
+            part.job, given, repeats=asked.repeats, pythons=asked.pythons, timeout=asked.timeout, after=after
         )
-        .with_columns(burden=pl.col("amount") - pl.col("pay1"))
-        .with_columns(year=running("burden"))
-        .with_columns(
-            pay2=worth((pl.col("year") - 1_500_000).clip(0))
-            - worth((pl.col("year") - pl.col("burden") - 1_500_000).clip(0))
-        )
-        .with_columns(remains=pl.col("burden") - pl.col("pay2"))
-        .with_columns(year2=running("remains"))
-        .with_columns(
-            s1=(pl.col("year2") * share + half_up) // 10000,
-            s0=((pl.col("year2") - pl.col("remains")) * share + half_up) // 10000,
-        )
-        .select("id", "pay1", "pay2", pay3=pl.col("s1").clip(0, 2_000_000) - pl.col("s0").clip(0, 2_000_000))
-        .collect()
-    )
+    except Differs:
+        del kept["parts"][name]  # nor is it shown later
+        _keep(kept, asked.out)
+        raise
+    entry |= {"told": told, "correct": part.correct(given, results), "beside": part.beside(given, results)}
+    entry |= {"load": [*entry["load"], _load()], "done": True}
+    _keep(kept, asked.out)
+    print(f"{part.title}: done", file=sys.stderr)
 
 
-def with_kernel(
-    data: dict[str, np.ndarray], law: object, ids: pl.Series, threads: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Settle by the kernel: sort by person, ask the law about each kind of claim, run. Gives (order, payments)."""
-    n = len(ids)
-    zero = np.broadcast_to(np.int8(0), n)
-    year = np.broadcast_to(np.int32(2024), n)
-    order = order_of(data["person"], year, data["day"], data["day"], ids)
-    counts = np.bincount(data["person"])
-    person = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    level = data["level"].astype(np.int8)[order]  # small columns are gathered small
-    status = data["status"].astype(np.int8)[order]
-    amount = data["amount"][order]
-    unknown = np.broadcast_to(np.int8(-1), n)
-    given = Columns(
-        zero, level, zero, zero, zero, unknown, unknown, unknown, zero, unknown, unknown, unknown, amount,
-        np.zeros(0, np.int64), zero, zero, zero, zero, year, status.astype(np.int64),
-    )  # fmt: skip
-    # A status as a spell: "person" points to one of three ranges of spells: none, tekun, dibao.
-    marks = SpellColumns(
-        np.array([0, 0, 1, 2]), np.array([0, 1]), np.array([-10, -10]), np.array([10, 10]), ("tekun", "dibao")
-    )
-    kind, kinds = kinds_of(law.policies, law.dimensions, given, marks)
-    rules, index, _ = resolve_kinds(law.policies, kinds)
-    profile = np.array(index, np.int32)[kind]
-    profiles = profiles_of(rules, law.layout, ())
-    segments = segments_of(person, year)
-    pay = np.empty((3, n), np.int64)
-    none64, none32 = np.zeros(1, np.int64), np.zeros(0, np.int32)
-    settle_segments(
-        0, len(segments.unit), segments.start, profile, amount, np.zeros((3, 0), np.int64), np.zeros((0, n), np.int64),
-        none32, none32, profiles.first, profiles.steps, profiles.brackets, profiles.pots, profiles.repeats,
-        profiles.rounding, profiles.ceilings, profiles.ceiling_rows, np.array(law.layout.initial, np.int64),
-        np.array(law.layout.shared, bool), none64, np.zeros((0, len(law.layout.names)), np.int64),
-        np.zeros((1, 1, 7), np.int64), 1, 0, none64, np.zeros((0, 10), np.int64), pay, np.empty(n, np.int64),
-        np.empty(n, np.int64),
-    )  # fmt: skip
-    return order, pay
+def _load() -> float:
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else -1.0
 
 
-def main(claims: int = 5_000_000) -> None:
-    """Print the table, after all three agree to the fen. Polars uses all processors, the others one."""
-    data = columns(claims)
-    frame = pl.DataFrame(data)
-    ids = frame["id"].cast(pl.String).str.zfill(9)
-    law = law_of(str(POLICY))
-    with_kernel(data, law, ids)
-    ours, (order, pay) = best(lambda: with_kernel(data, law, ids))
-    polars, by_polars = best(lambda: with_polars(frame))
-    duck, by_duckdb = best(lambda: with_duckdb(frame), 2)
-    expected = np.empty_like(pay)
-    expected[:, order] = pay
-    for name, other in (("Polars", by_polars), ("DuckDB", by_duckdb)):
-        theirs = other.sort("id").select("pay1", "pay2", "pay3").to_numpy().T
-        assert np.array_equal(theirs, expected), f"{name} differs"
-    rows = [["engine", "seconds", "million claims a second", "times the kernel"]]
-    for name, seconds in (
-        ("kernel with sorting, 1 thread", ours),
-        ("Polars, sort and cumulative sums, all processors", polars),
-        ("DuckDB windows, 1 thread", duck),
-    ):
-        rows.append([name, f"{seconds:.2f}", f"{claims / seconds / 1e6:.1f}", f"{seconds / ours:.1f}"])
-    table(f"A simple schedule of three tiers, {claims:,} claims in random order, all agreeing to the fen", rows)
+def _keep(kept: dict[str, Any], out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_suffix(".part")
+    part.write_text(json.dumps(kept, indent=1), encoding="utf8")
+    part.replace(out)
+
+
+def _kept(out: Path) -> dict[str, Any]:
+    if not out.exists():
+        return {}
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf8"))
+    return found
+
+
+def show(kept: dict[str, Any]) -> None:
+    """Print a table for each job of which something is known."""
+    print(f"{kept['started']}, {kept['machine']}")
+    for entry in kept["parts"].values():
+        table(entry["title"] + _circumstances(entry), _rows(entry))
+        for name, one in entry["told"].items():
+            why = one.get("missing") or one.get("failed")
+            if not why and entry["against"][name] not in entry["correct"]:
+                why = f"not shown, for {entry['names'][entry['against'][name]]} has no result to hold it against"
+            if why:
+                print(f"\n{entry['names'][name]}: {why}.")
+        for title, rows in entry["beside"].items():
+            table(title, rows)
+
+
+def _circumstances(entry: dict[str, Any]) -> str:
+    before, *after = entry["load"]
+    return f" (load {before} before, {after[0]} after)" if after else f" (load {before} before; not finished)"
+
+
+def _rows(entry: dict[str, Any]) -> list[list[str]]:
+    able = {
+        name: one
+        for name, one in entry["told"].items()
+        if one["seconds"] and {name, entry["against"][name]} <= set(entry["correct"])
+    }
+    busy = {name: statistics.median(one["busy"]) for name, one in able.items()}
+    clock = {name: statistics.median(one["seconds"]) for name, one in able.items()}
+
+    def times(of: dict[str, float], name: str, other: str) -> str:
+        return f"{of[name] / of[other]:.2f}" if of.get(other) else "-"
+
+    head = ["program", "runs", "median, s", "least to most, s", "of processors, s"]
+    head += ["processors, times numpy"] if entry["numpy"] else []
+    head += [
+        "processors, times medfloor",
+        "clock, times medfloor",
+        "making ready, s",
+        "holds, MB",
+        "more at the peak, MB",
+    ]
+    rows = [head + entry["head"]]
+    for name, one in able.items():
+        ours = entry["against"][name]
+        row = [entry["names"][name] + (f" ({one['version']})" if one.get("version") else ""), str(len(one["seconds"]))]
+        row += [f"{clock[name]:.4f}", f"{min(one['seconds']):.4f}-{max(one['seconds']):.4f}", f"{busy[name]:.4f}"]
+        row += [times(busy, name, "numpy")] if entry["numpy"] else []
+        row += [times(busy, name, ours), times(clock, name, ours), f"{one['ready']:.1f}"]
+        rows.append([*row, f"{one['held'] / 1e6:,.0f}", f"{one['peak'] / 1e6:,.0f}", *entry["correct"][name]])
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
