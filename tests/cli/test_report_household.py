@@ -49,6 +49,30 @@ def test_a_letter_tells_who_paid_and_what_is_left(files: list[object], lang: str
     assert not re.search(r"[a-z]_[a-z]|C34|\bp1\b", re.sub(r"<[^>]+>", "", body))
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_many_bills_are_all_listed_and_the_dearest_explained(lang: str, tmp_path: Path) -> None:
+    totals = [400 + 100 * (n * 7 % 10) for n in range(10)]
+    rows = [f"c{n},p1,inpatient,2024-0{n % 9 + 1}-0{n // 9 + 1},2024-0{n % 9 + 1}-0{n // 9 + 1},2,{total},0,{total}\n"
+            for n, total in enumerate(totals)]  # fmt: skip
+    heads = "claim_id,person_id,care_type,start_date,end_date,facility_level,total,off_catalogue,in_scope\n"
+    (tmp_path / "claims.csv").write_text(heads + "".join(rows), encoding="utf-8")
+    (tmp_path / "people.csv").write_text("person_id\np1\n", encoding="utf-8")
+    out = tmp_path / "letter.html"
+    asked = ["--claims", tmp_path / "claims.csv", "--people", tmp_path / "people.csv", "--policy", "cn/beijing"]
+    asked += ["--lang", lang, "--date", "2026-03-01", "--out", out]
+    assert run("report", "household", *(f"c{n}" for n in range(10)), *asked) == 0
+    text = out.read_text("utf-8")
+    tables = re.findall(r"<table.*?</table>", text, flags=re.DOTALL)
+    assert len(tables) == 1 + 6  # all in one, and who paid for each of six
+    sums = [tuple(float(cell.replace(",", "")) for cell in re.findall(r"<td>([\d,.]+)</td>", row)[-3:])
+            for row in re.findall(r"<tr>.*?</tr>", tables[0], flags=re.DOTALL)[1:]]  # fmt: skip
+    assert [row[0] for row in sums[:-1]] == totals
+    assert all(round(sum(column[:-1]), 2) == column[-1] for column in zip(*sums, strict=True))
+    own = [row[2] for row in sums[:-1]]
+    explained = {int(n) for n in re.findall(r"第 ?(\d+) ?笔|Bill (\d+):", text) for n in n if n}
+    assert sorted(explained) == sorted(n + 1 for n in sorted(range(10), key=lambda n: -own[n])[:6])
+
+
 def test_who_holds_a_status_is_told_so(files: list[object], tmp_path: Path) -> None:
     out = tmp_path / "letter.html"
     spells = Path(str(files[1])).parent / "spells.csv"
@@ -63,7 +87,7 @@ def test_several_bills_are_summed_up_and_a_refused_one_is_explained(files: list[
     out = tmp_path / "letter.html"
     assert run("report", "household", "c1", "c2", "c3", *files, "--lang", "zh", "--out", out) == 1
     shown = out.read_text("utf-8")
-    assert "以上 2 笔费用一共 151,000.00 元" in shown
+    assert "您家这 2 笔费用一共 151,000.00 元" in shown
     assert "单据 c3 这次没有结算" in shown
     assert "补齐后可以再结算" in shown
 

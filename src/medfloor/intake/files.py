@@ -129,18 +129,21 @@ def survey(scan: Scan, columns: Sequence[str]) -> tuple[Scan, dict[str, pl.Serie
     Returns the scan to read on with: blank lines of a CSV file are no rows of it. Raises InputError broken_csv where a
     line has more or fewer fields than the header.
     """
-    asked = [pl.col(name).unique().implode().alias(f"d{i}") for i, name in enumerate(columns)]
+    names = list(dict.fromkeys(columns))
+    shape = [pl.len().alias("__rows")]
     if scan.is_csv and scan.names:
-        asked += [
-            pl.col(scan.names[-1]).null_count().alias("last_empty"),
-            pl.all_horizontal(pl.all().is_null()).any().alias("blank"),
+        shape += [
+            pl.col(scan.names[-1]).null_count().alias("__last_empty"),
+            pl.all_horizontal(pl.all().is_null()).any().alias("__blank"),
         ]
-    if not asked:
+    if not names and len(shape) == 1:
         return scan, {}
-    found = collect(scan, scan.frame.select(asked))
-    distinct = {name: found[f"d{i}"].explode(empty_as_null=False) for i, name in enumerate(columns)}
-    if scan.is_csv and found["last_empty"][0]:
-        scan = _settle_short_lines(scan, bool(found["blank"][0]))
+    # By the combinations that occur, which are few: the values of a column would all be in memory at once otherwise.
+    query = scan.frame.group_by(names).agg(shape) if names else scan.frame.select(shape)
+    found = collect(scan, query)
+    distinct = {name: found[name].unique() for name in names}
+    if scan.is_csv and "__last_empty" in found.columns and found["__last_empty"].sum():
+        scan = _settle_short_lines(scan, bool(found["__blank"].any()))
     return scan, distinct
 
 

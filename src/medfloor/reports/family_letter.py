@@ -13,7 +13,7 @@ from datetime import date
 from medfloor.money import group_yuan
 from medfloor.reports.printing import Block, Grid, Part, Points, Printout, day_text
 from medfloor.reports.workbook import Cell, Figure
-from medfloor.settlement.explanation import Cited, Explanation, Text, TierExplained, percent_text
+from medfloor.settlement.explanation import BillLine, Cited, Explanation, Text, TierExplained, percent_text
 from medfloor.words import join, say
 
 HOTLINE = "12393"
@@ -30,14 +30,35 @@ class Sender:
     telephone: str = ""
 
 
-def family_letter(told: Sequence[Explanation], sender: Sender, *, made: date, lang: str = "en") -> Printout:
+MOST_EXPLAINED = 6
+"""How many bills a letter explains; of more, all are listed, and those explained of which the family pays most."""
+
+
+def to_explain(lines: Sequence[BillLine]) -> list[str]:
+    """Choose the bills that a letter explains, in the order of the list: all of few, else the dearest to the family.
+
+    >>> day = date(2026, 3, 1)
+    >>> lines = [BillLine(f"c{n}", "p", day, day, "inpatient", "2", 900, 900 - n, n) for n in range(8)]
+    >>> to_explain(lines)
+    ['c2', 'c3', 'c4', 'c5', 'c6', 'c7']
+    """
+    dearest = sorted(lines, key=lambda line: -line.own_fen)[:MOST_EXPLAINED]
+    return [line.claim_id for line in lines if line in dearest]
+
+
+def family_letter(
+    told: Sequence[Explanation], sender: Sender, *, made: date, lang: str = "en", listed: Sequence[BillLine] = ()
+) -> Printout:
     """Write the letter in a language; `made` is the day that stands on it. One claim or several of a household.
+
+    `listed` are all bills where `told` explains only those that `to_explain` chose. Of more than `MOST_EXPLAINED`
+    explanations the same choice is made here.
 
     >>> refused = Explanation("c1", "p1", "refused")
     >>> family_letter([refused], Sender(), made=date(2026, 3, 1)).parts[0].title
     'What to do now'
     """
-    words = _Words(told, sender, lang)
+    words = _Words(told, sender, lang, listed)
     closing = [*([sender.office] if sender.office else []), day_text(made, lang)]
     return Printout(
         words.say("title"), lang, made, list(words.parts()), kind="letter", greeting=words.greeting(),
@@ -48,9 +69,13 @@ def family_letter(told: Sequence[Explanation], sender: Sender, *, made: date, la
 class _Words:
     """Say one letter in one language."""
 
-    def __init__(self, told: Sequence[Explanation], sender: Sender, lang: str) -> None:
-        self.settled = [one for one in told if one.refusal is None and one.state != "refused"]
-        self.refused = [one for one in told if one not in self.settled]
+    def __init__(self, told: Sequence[Explanation], sender: Sender, lang: str, listed: Sequence[BillLine] = ()) -> None:
+        settled = [one for one in told if one.refusal is None and one.state != "refused"]
+        self.refused = [one for one in told if one not in settled]
+        self.lines = list(listed) or [one.line() for one in settled]
+        chosen = set(to_explain(self.lines))
+        self.settled = [one for one in settled if one.claim_id in chosen]
+        self.many = len(self.lines) > MOST_EXPLAINED
         self.sender, self.lang = sender, lang
 
     def say(self, key: str, **values: object) -> str:
@@ -71,29 +96,47 @@ class _Words:
         for one in self.refused:
             meaning = self.text(one.refusal.meaning) if one.refusal else ""
             yield self.say("refused", claim=one.claim_id, meaning=meaning)
-        for one in self.settled:
-            yield self.about(one)
-        if len(self.settled) > 1:
-            amounts = [sum(getattr(one, name) for one in self.settled) for name in ("pay_total_fen", "own_total_fen")]
-            total = sum(one.charges.total_fen for one in self.settled if one.charges is not None)
-            yield self.say("together", number=len(self.settled), total=group_yuan(total), paid=group_yuan(amounts[0]),
-                           own=group_yuan(amounts[1]))  # fmt: skip
+        for line in [] if self.many else self.lines:
+            yield self.about(line)
+        if len(self.lines) > 1:
+            total, paid, own = (
+                group_yuan(sum(getattr(line, name) for line in self.lines))
+                for name in ("total_fen", "paid_fen", "own_fen")
+            )
+            yield self.say("together", number=len(self.lines), total=total, paid=paid, own=own)
 
-    def about(self, one: Explanation) -> str:
-        care, charges = one.care, one.charges
-        assert care is not None and charges is not None, "only a refused row has neither"
-        same = care.start_date == care.end_date
-        days = self.say("on_day", day=day_text(care.start_date, self.lang)) if same else self.say(
-            "days", first=day_text(care.start_date, self.lang), last=day_text(care.end_date, self.lang))  # fmt: skip
+    def days(self, line: BillLine) -> str:
+        first = day_text(line.start_date, self.lang)
+        if line.start_date == line.end_date:
+            return self.say("on_day", day=first)
+        return self.say("days", first=first, last=day_text(line.end_date, self.lang))
+
+    def about(self, line: BillLine) -> str:
         return self.say(
-            "about", days=days, care=say(f"family_letter.care_{care.care_type}", self.lang),
-            level=say(f"facility_level.{care.facility_level}", self.lang), total=group_yuan(charges.total_fen),
-            paid=group_yuan(one.pay_total_fen), own=group_yuan(one.own_total_fen),
+            "about", days=self.days(line), care=say(f"family_letter.care_{line.care_type}", self.lang),
+            level=say(f"facility_level.{line.facility_level}", self.lang), total=group_yuan(line.total_fen),
+            paid=group_yuan(line.paid_fen), own=group_yuan(line.own_fen),
         )  # fmt: skip
 
+    def all_bills(self) -> Grid:
+        rows: list[list[Cell]] = [
+            [str(number), say(f"family_letter.care_{line.care_type}", self.lang), _short(line),
+             _yuan(line.total_fen), _yuan(line.paid_fen), _yuan(line.own_fen)]
+            for number, line in enumerate(self.lines, 1)
+        ]  # fmt: skip
+        rows.append(["", self.say("all_together"), "",
+                     *(_yuan(sum(getattr(line, name) for line in self.lines))
+                       for name in ("total_fen", "paid_fen", "own_fen"))])  # fmt: skip
+        heads = [self.say(f"head_{name}") for name in ("number", "care", "days", "total", "paid", "own")]
+        return Grid(self.say("all_bills_table"), heads, rows, 3)
+
     def parts(self) -> Iterator[Part]:
-        several = len(self.settled) > 1
-        for number, one in enumerate(self.settled, 1):
+        if self.many:
+            yield Part(self.say("all_bills"), [self.all_bills(), self.say("dearest", number=len(self.settled))])
+        several = len(self.lines) > 1
+        numbers = {line.claim_id: number for number, line in enumerate(self.lines, 1)}
+        for one in self.settled:
+            number = numbers[one.claim_id]
             title = self.say("who_paid_of", number=number) if several else self.say("who_paid")
             yield Part(title, [self.payers(one), self.say("article_note")])
             yield Part(self.say("how_of", number=number) if several else self.say("how"), [Points(list(self.how(one)))])
@@ -193,6 +236,11 @@ class _Words:
         yield self.say("hotline", number=HOTLINE)
         if self.settled:
             yield self.say("review")
+
+
+def _short(line: BillLine) -> str:
+    same = line.start_date == line.end_date
+    return f"{line.start_date}" if same else f"{line.start_date} – {line.end_date}"
 
 
 def _yuan(fen: int) -> Figure:

@@ -56,6 +56,9 @@ _CONTROLS = dict.fromkeys((*range(32), 127), " ")
 _TOGETHER = 18
 """Tables of so many rows stand on one page; longer ones may go on on the next."""
 
+_TOGETHER_LARGE = 8
+"""The same in a letter, whose rows are high and whose page holds half as many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Typeset:
@@ -199,7 +202,7 @@ def _block(block: Block, pictures: dict[str, str], printout: Printout) -> dict[s
     return {
         "kind": "table", "title": block.title, "names": block.names, "widths": [round(one, 2) for one in widths],
         "heads": heads, "rows": rows, "size": round(size, 2), "wide": wide,
-        "breakable": len(rows) > _TOGETHER, "below": told,
+        "breakable": len(rows) > (_TOGETHER_LARGE if printout.kind == "letter" else _TOGETHER), "below": told,
     }  # fmt: skip
 
 

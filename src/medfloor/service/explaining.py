@@ -19,6 +19,7 @@ from medfloor.store.roles import sees
 
 if TYPE_CHECKING:
     from medfloor.reports.printing import Printout
+    from medfloor.settlement.explanation import BillLine
 
 
 def explained(run: Running, acting: Acting, claim_id: str, language: str) -> tuple[dict[str, Any], str]:
@@ -47,22 +48,23 @@ def household_letter(run: Running, acting: Acting, household_id: str, *, year: i
     Raises NotFoundError (`no_such_household`, `no_claims` where none of the year stands), ConflictError
     (`cannot_explain`).
     """
-    from medfloor.reports.family_letter import Sender, family_letter
+    from medfloor.reports.family_letter import Sender, family_letter, to_explain
 
     books = books_of(run)
     day = acting.now.astimezone(OFFICE_ZONE).date()
 
-    def work(connection: sa.Connection) -> tuple[tuple[str, list[tuple[str, Scene]]], list[str]]:
+    def work(connection: sa.Connection) -> tuple[tuple[str, list[BillLine], list[tuple[str, Scene]]], list[str]]:
         members = household_on(connection, household_id, day).members
         places = places_of(connection, members)
         mine = [one for one in members if sees(acting.actor, places.get(one, ""))]
         if not mine:
             raise NotFoundError("no_such_household", "the register has no such household on that day; check its number")
-        scenes = [(one, scene_of(connection, one)) for one in claims_of_year(connection, mine, year)]
-        return (office_of(connection).name, scenes), mine
+        lines = claims_of_year(connection, mine, year)
+        scenes = [(one, scene_of(connection, one)) for one in to_explain(lines)]
+        return (office_of(connection).name, lines, scenes), mine
 
-    office, scenes = look(run, acting, "print_letter", work, detail=f"benefit year {year}")
+    office, lines, scenes = look(run, acting, "print_letter", work, detail=f"benefit year {year}")
     if not scenes:
         raise NotFoundError("no_claims", f"no claim of the household stands in {year}; choose another year")
     told = [scene.explained(claim_id, books.law) for claim_id, scene in scenes]
-    return family_letter(told, Sender(office=office), made=day, lang=acting.language)
+    return family_letter(told, Sender(office=office), made=day, lang=acting.language, listed=lines)

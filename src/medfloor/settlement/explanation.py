@@ -320,6 +320,21 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class BillLine:
+    """Be one settled bill in a list: whose, its days, its care, and what it came to, in fen."""
+
+    claim_id: str
+    person_id: str
+    start_date: date
+    end_date: date
+    care_type: str
+    facility_level: str
+    total_fen: int
+    paid_fen: int
+    own_fen: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Be one claim explained. Of a refused row only `refusal` is known.
 
@@ -348,6 +363,15 @@ class Explanation:
     own_in_scope_fen: int = 0
     own_outside_fen: int = 0
     own_total_fen: int = 0
+
+    def line(self) -> BillLine:
+        """Give the bill as one line of a list; a refused row has none."""
+        care, charges = self.care, self.charges
+        assert care is not None and charges is not None, "only a refused row has neither"
+        return BillLine(
+            self.claim_id, self.person_id, care.start_date, care.end_date, care.care_type, care.facility_level,
+            charges.total_fen, self.pay_total_fen, self.own_total_fen,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Give the explanation as plain data for JSON: amounts as yuan in text, rates as per cent in text."""

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from medfloor.errors import ConflictError, InputError
 from medfloor.money import format_yuan
 from medfloor.periods import OPEN_END
+from medfloor.settlement.explanation import BillLine
 from medfloor.store.bills import Bill
 from medfloor.store.schema import account, claim, entry
 from medfloor.store.year import no_such_claim, past_of
@@ -135,7 +136,7 @@ def scene_of(connection: sa.Connection, claim_id: str) -> Scene:
     return Scene(sorted(bills, key=lambda bill: bill.order), said, own)
 
 
-def claims_of_year(connection: sa.Connection, person_ids: Collection[str], year: int) -> list[str]:
+def claims_of_year(connection: sa.Connection, person_ids: Collection[str], year: int) -> list[BillLine]:
     """List the claims of some people that stand in a benefit year, by the day on which care began."""
     years = connection.execute(
         sa.select(claim.c.account_id)
@@ -144,11 +145,17 @@ def claims_of_year(connection: sa.Connection, person_ids: Collection[str], year:
         .distinct()
     ).scalars()
     wanted = set(person_ids)
-    bills = [
-        one.bill for each in years.all() for one in past_of(connection, each).standing.values()
+    stood = [
+        one for each in years.all() for one in past_of(connection, each).standing.values()
         if one.bill.person_id in wanted
     ]  # fmt: skip
-    return [bill.claim_id for bill in sorted(bills, key=lambda bill: (bill.start_date, bill.order))]
+    return [
+        BillLine(
+            one.bill.claim_id, one.bill.person_id, one.bill.start_date, one.bill.end_date, one.bill.care_type,
+            one.bill.facility_level, one.bill.total_fen, one.now.pay_total_fen, one.now.own_total_fen,
+        )
+        for one in sorted(stood, key=lambda one: (one.bill.start_date, one.bill.order))
+    ]  # fmt: skip
 
 
 def _text(rows: list[dict[str, Any]], names: Iterable[str] = ()) -> pl.DataFrame:

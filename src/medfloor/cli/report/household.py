@@ -11,7 +11,7 @@ from medfloor.cli.opened import database_option
 from medfloor.cli.report.asking import asks_for_a_report, check_outs, day_of, write
 
 if TYPE_CHECKING:
-    from medfloor.settlement.explanation import Explanation
+    from medfloor.settlement.explanation import BillLine, Explanation
 
 _OF_FILES = ("claims", "people", "spells", "opening")
 _OF_OFFICE = ("household", "person", "year", "database")
@@ -65,9 +65,10 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     _check(asked)
     check_outs(asked["outs"], [asked[name] for name in (*_OF_FILES, "policy")])
     made = day_of(asked["made"])
-    told, office = _of_office(asked, made) if asked["office"] else (_of_files(asked), "")
+    told, listed, office = _of_office(asked, made) if asked["office"] else (_of_files(asked), [], "")
     sender = Sender(asked["name"], asked["sender"] or office, asked["address"], asked["telephone"])
-    write(family_letter(told, sender, made=made, lang=asked["lang"]), asked["outs"], asked["lang"])
+    printout = family_letter(told, sender, made=made, lang=asked["lang"], listed=listed)
+    write(printout, asked["outs"], asked["lang"])
     ctx.exit(1 if any(one.refusal is not None for one in told) else 0)
 
 
@@ -107,11 +108,12 @@ def _of_files(asked: dict[str, Any]) -> list[Explanation]:
     ]
 
 
-def _of_office(asked: dict[str, Any], made: date) -> tuple[list[Explanation], str]:
-    """Explain claims of the ledger, and give the office's name; the audit says whose were printed."""
+def _of_office(asked: dict[str, Any], made: date) -> tuple[list[Explanation], list[BillLine], str]:
+    """Explain claims of the ledger, list those of a year, and give the office's name; the audit says whose they are."""
     from medfloor.cli.ledger.asking import open_books
     from medfloor.cli.opened import local_actor, moment
     from medfloor.errors import InputError
+    from medfloor.reports.family_letter import to_explain
     from medfloor.store import audit
     from medfloor.store.explaining import claims_of_year, scene_of
     from medfloor.store.office import office_of
@@ -120,15 +122,17 @@ def _of_office(asked: dict[str, Any], made: date) -> tuple[list[Explanation], st
     actor, year = local_actor("county_clerk"), asked["year"] or made.year
     with open_books(asked["database"], asked["policy"]) as books:
         with books.store.reading() as connection:
-            ids = list(dict.fromkeys(asked["claim_ids"]))
+            ids, listed = list(dict.fromkeys(asked["claim_ids"])), []
             if not ids:
                 home = asked["household"]
                 whose = household_on(connection, home, made).members if home else [asked["person"]]
-                ids = claims_of_year(connection, whose, year)
+                listed = claims_of_year(connection, whose, year)
+                ids = to_explain(listed)
             if not ids:
                 raise InputError("no_claims", f"no claim of theirs stands in {year}; choose another year with --year")
             scenes = [(one, scene_of(connection, one)) for one in ids]
             office = office_of(connection).name
-        people = sorted({bill.person_id for one, scene in scenes for bill in scene.bills if bill.claim_id == one})
-        books.store.attempt(lambda c: audit.record_many(c, actor, "print_letter", people, now=moment()))
-        return [scene.explained(one, books.law) for one, scene in scenes], office
+        people = {bill.person_id for one, scene in scenes for bill in scene.bills if bill.claim_id == one}
+        people |= {line.person_id for line in listed}
+        books.store.attempt(lambda c: audit.record_many(c, actor, "print_letter", sorted(people), now=moment()))
+        return [scene.explained(one, books.law) for one, scene in scenes], listed, office
