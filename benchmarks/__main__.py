@@ -18,6 +18,7 @@ NAMES = (
     "kernel",
     "files",
     "scale",
+    "country",
     "measures",
     "synthesise",
     "simulate",

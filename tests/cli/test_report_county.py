@@ -48,6 +48,8 @@ def test_a_county_is_reported_in_three_forms(county: Path, lang: str, tmp_path: 
     assert len(cells) > 200
     assert lost(cells, told) == []
     assert ("数据为虚构" if lang == "zh" else "The data are made up") in shown
+    # A source says that it is a folder of tables, not a bare name.
+    assert ("来源：文件夹 county 中的" if lang == "zh" else "Source: tables of people, households, statuses") in shown
     assert "示范县" in told
     assert ("待遇断崖" if lang == "zh" else "Cliffs") not in shown or lang == "zh"
 

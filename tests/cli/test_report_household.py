@@ -63,14 +63,45 @@ def test_many_bills_are_all_listed_and_the_dearest_explained(lang: str, tmp_path
     assert run("report", "household", *(f"c{n}" for n in range(10)), *asked) == 0
     text = out.read_text("utf-8")
     tables = re.findall(r"<table.*?</table>", text, flags=re.DOTALL)
-    assert len(tables) == 1 + 6  # all in one, and who paid for each of six
+    assert len(tables) == 1 + 4  # all in one, and who paid for each of four
     sums = [tuple(float(cell.replace(",", "")) for cell in re.findall(r"<td>([\d,.]+)</td>", row)[-3:])
             for row in re.findall(r"<tr>.*?</tr>", tables[0], flags=re.DOTALL)[1:]]  # fmt: skip
     assert [row[0] for row in sums[:-1]] == totals
     assert all(round(sum(column[:-1]), 2) == column[-1] for column in zip(*sums, strict=True))
     own = [row[2] for row in sums[:-1]]
     explained = {int(n) for n in re.findall(r"第 ?(\d+) ?笔|Bill (\d+):", text) for n in n if n}
-    assert sorted(explained) == sorted(n + 1 for n in sorted(range(10), key=lambda n: -own[n])[:6])
+    assert sorted(explained) == sorted(n + 1 for n in sorted(range(10), key=lambda n: -own[n])[:4])
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_bill_of_which_nothing_was_paid_says_why(lang: str, tmp_path: Path) -> None:
+    (tmp_path / "claims.csv").write_text(
+        "claim_id,person_id,care_type,start_date,end_date,facility_level,total,off_catalogue,in_scope,diagnosis\n"
+        "low,p1,inpatient,2025-03-01,2025-03-10,3,700,0,700,J18\n"
+        "visit,p1,outpatient,2025-06-01,2025-06-01,2,150,0,150,J18\n"
+        "outside,p1,inpatient,2025-07-01,2025-07-02,2,900,900,0,J18\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "people.csv").write_text("person_id\np1\n", encoding="utf-8")
+    out = tmp_path / "letter.html"
+    asked = ["--claims", tmp_path / "claims.csv", "--people", tmp_path / "people.csv", "--policy", "synthetic/cn-2025"]
+    asked += ["--lang", lang, "--date", "2026-03-01", "--out", out]
+    assert run("report", "household", "low", "visit", "outside", *asked) == 0
+    text = re.sub(r"<style>.*?</style>", "", out.read_text("utf-8"), flags=re.DOTALL)
+    assert not re.search(r"[a-z]_[a-z]|J18", re.sub(r"<[^>]+>", "", text))
+    hows = [re.sub(r"<[^>]+>", "", one) for one in re.findall(r"<ul.*?</ul>", text, flags=re.DOTALL)][::2][:3]
+    below, denied, outside = hows
+    wanted = {
+        "zh": ("没有超过这次的起付线 800.00 元", "按规定不支付这类费用（二级及以上机构的普通门诊）", "全部在保障范围之外"),
+        "en": ("not above the first 800.00 yuan", "does not pay for this kind of care (ordinary outpatient care",
+               "things that are not covered"),
+    }  # fmt: skip
+    assert all(one in how for one, how in zip(wanted[lang], hows, strict=True))
+    assert text.count("原因见上" if lang == "zh" else "stands above") == 2
+    # Those who are not registered, and care that a tier does not look at, are told so.
+    assert ("登记为下列身份" if lang == "zh" else "registered as") in below
+    assert ("它要求：住院或门诊慢特病" if lang == "zh" else "asks for: stay or special-disease visit") in denied
+    assert ("没有需要它付的" if lang == "zh" else "nothing was left for it") in outside
 
 
 def test_who_holds_a_status_is_told_so(files: list[object], tmp_path: Path) -> None:

@@ -12,9 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medfloor.errors import InputError, MedfloorError, UsageError
-from medfloor.fund.supervision import Leads, judge, plant, read_rules, shipped_rules, supervise
+from medfloor.fund.supervision import (
+    Leads,
+    ceiling_of,
+    judge,
+    plant,
+    read_rules,
+    rules_under,
+    shipped_rules,
+    supervise,
+)
 from medfloor.fund.supervision.planted import BARS, UPCODED
 from medfloor.fund.supervision.rules import changed
+from medfloor.policy.load import load_policy
 from medfloor.synthetic import synthesise
 from medfloor.tables import CARE_TYPES
 
@@ -507,3 +517,20 @@ def test_no_claims_at_all_are_no_leads() -> None:
     leads = supervise(pl.DataFrame([claim("a")]).clear())
     assert (leads.rows, leads.leads.height, leads.by_facility.height) == (0, 0, 0)
     assert leads.text("zh")
+
+
+@pytest.mark.parametrize(
+    ("address", "yuan", "care"),
+    [
+        ("synthetic/cn-2025", 150_000, ("inpatient", "special_outpatient")),
+        ("cn/national", None, ()),
+    ],
+)
+def test_the_ceiling_is_that_of_the_law(address: str, yuan: float | None, care: tuple[str, ...]) -> None:
+    ceiling = ceiling_of(load_policy(address).versions[-1])
+    assert (ceiling.yuan, ceiling.care) == (yuan, care)
+    rule = rules_under(shipped_rules(), ceiling)["near_cap"]
+    assert rule.on == (yuan is not None), "a law that names no ceiling has none to come near"
+    if yuan is not None:
+        assert rule["cap_yuan"] == yuan
+        assert "150,000" in rule.reason("en")

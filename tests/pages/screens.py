@@ -156,16 +156,20 @@ def _round(
     wrong: list[str] = []
     context = browser.new_context(
         locale="zh-CN" if lang == "zh" else "en-GB", viewport=size, color_scheme="dark" if dark else "light",
-        timezone_id="Asia/Shanghai", reduced_motion="reduce",
+        timezone_id="Asia/Shanghai", reduced_motion="reduce", storage_state=_SIGNED_IN.get(login),
     )  # fmt: skip
     page = context.new_page()
     page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
-    _sign_in(page, address, login, lang)
+    if login in _SIGNED_IN:
+        page.goto(f"{address}/language?to={lang}&next=/")
+    else:
+        _sign_in(page, address, login, lang)
+        _SIGNED_IN[login] = context.storage_state()
     for path in pages:
         found = path.format_map(known)
         answer = page.goto(f"{address}{found}")
-        if answer is None or answer.status != 200:
-            wrong.append(f"{login} {found}: {answer.status if answer else 'no answer'}")
+        if answer is None or answer.status != 200 or "/login" in page.url:
+            wrong.append(f"{login} {found}: {answer.status if answer else 'no answer'} {page.url}")
         if page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth") > 0:
             wrong.append(f"{login} {found} {name}: wider than the screen")
         file = re.sub(r"[^a-z0-9]+", "-", path.lower().replace("{", "").replace("}", "")).strip("-") or "home"
@@ -174,12 +178,17 @@ def _round(
     return wrong
 
 
+_SIGNED_IN: dict[str, Any] = {}
+"""Login -> the cookies of its one session: who signs in dozens of times a minute is asked to wait."""
+
+
 def _sign_in(page: Page, address: str, login: str, lang: str) -> None:
     page.goto(f"{address}/language?to={lang}&next=/login")
     page.fill("#login", login)
     page.fill("#password", PASSWORD)
     with page.expect_navigation():
         page.click("form[action='/login'] button")
+    assert "/login" not in page.url, f"{login} could not sign in"
 
 
 def _known(browser: Browser, address: str) -> dict[str, str]:

@@ -23,9 +23,7 @@ def test_sign_in_look_and_sign_out(
     assert not someone.wider_than_screen()
     someone.sign_in("clerk1", path="/account")
     assert page.url.endswith("/account")
-    # The account's own language is Chinese; the pages follow what is chosen on them.
-    if lang == "en":
-        page.click("a[hreflang=en]")
+    # The account's own language is Chinese; the pages keep that of the page on which one signed in.
     assert page.text_content("h1") == {"zh": "我的账户", "en": "My account"}[lang]
     assert not someone.axe()
     assert not someone.wider_than_screen()
@@ -55,3 +53,15 @@ def test_the_menu_is_reached_by_keyboard(office: OfficeAtWork, visit: Callable[.
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_the_language_of_the_form_is_kept_after_signing_in(office: OfficeAtWork, visit: Callable[..., Visit]) -> None:
+    office.add_user("clerk1", "county_clerk")
+    someone = visit(lang="en")
+    page = someone.sign_in("clerk1")
+    assert page.get_attribute("html", "lang") == "en"
+    page.click("a[hreflang=zh]")
+    assert page.get_attribute("html", "lang") == "zh-CN", "what is chosen on a page goes before"
+    page.click("form[action='/logout'] button")
+    someone.sign_in("clerk1")
+    assert page.get_attribute("html", "lang") == "zh-CN"

@@ -138,8 +138,6 @@ def test_an_officer_looks_ahead(
     keep(data, "model.json", model().to_dict())
     someone = visit(lang=lang, size=size, dark=lang == "en")
     page = someone.sign_in("officer1", path="/watch/prevention")
-    if lang == "en":
-        page.click("a[hreflang=en]")
     paths = {"/watch/prevention": 2, "/watch/risk": 2, "/watch/risk/drift?year=2023": 1}
     for path, figures in paths.items():
         someone.open(path)

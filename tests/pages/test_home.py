@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -342,3 +343,25 @@ def test_people_of_the_demonstration_have_every_role() -> None:
     assert {role for _, role, _, _ in demonstration.PEOPLE} == {
         "county_clerk", "assistance_officer", "fund_supervisor", "analyst", "auditor", "administrator",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_deadlines_and_alerts_lead_to_as_many_lines_as_the_first_page_says(
+    made_up_office: OfficeAtWork, lang: str
+) -> None:
+    officer = made_up_office.as_role("assistance_officer", place=PLACE)
+    browser = {"accept": "text/html", "cookie": f"medfloor-language={lang}"}
+    first = officer.get("/", headers=browser).text
+    links = re.findall(r'href="(/watch/(?:cases\?due|alerts\?|absent-care)[^"]*)">([0-9,]+)</a>', first)
+    assert len(links) == 10, "three deadlines late and near, three urgencies, absent care"
+    assert sum(int(number) > 0 for _, number in links) >= 4
+    overview = officer.get("/watch", headers=browser).text
+    for path, number in links:
+        listed = officer.get(path.replace("&amp;", "&"), headers=browser)
+        assert listed.status_code == 200
+        (said,) = re.findall(r'id="count">[^0-9<]*([0-9,]+)', listed.text)
+        assert said == number, path
+        rows = len(re.findall(r"<tr><th scope=.row.>|<article class=.claim.>", listed.text))
+        assert rows == min(int(number), 50 if "/watch/cases" in path else 30), path
+        if "/watch/cases" not in path and int(number):
+            assert f'href="{path}">{number}</a>' in overview, "the watch's own page counts the same"

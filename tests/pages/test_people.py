@@ -146,6 +146,14 @@ def test_a_clerk_settles_once_prints_and_takes_back(
     with page.expect_navigation():
         page.click("form[action$='/reversal'] button")
     assert page.url.endswith("/claims/c0?done=proposed"), page.inner_text("main")
+    # What waits for a second person is not proposed again, but its page is a click away.
+    assert not page.locator("form[action$='/reversal']").count()
+    fine(someone, lang=lang)
+    page.click("#back ~ p a[href^='/office/proposals/']")
+    assert "clerk1" in page.inner_text("main")
+    page.once("dialog", lambda asked: asked.accept())
+    page.click("form[action$='/withdrawal'] button")
+    assert someone.open("/claims/c0").locator("form[action$='/reversal']").count()
 
 
 @pytest.mark.heavy
@@ -254,3 +262,35 @@ def test_pages_of_people_outside_of_the_place_are_not_found(people: OfficeAtWork
         assert page.request.get(f"{someone.address}{path}", headers={"accept": "text/html"}).status == 404, path
     # An officer settles nothing.
     assert page.request.get(f"{someone.address}/settle", headers={"accept": "text/html"}).status == 403
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_page_of_batches_says_what_a_file_needs(people: OfficeAtWork, lang: str) -> None:
+    clerk = people.as_role("county_clerk")
+    told = clerk.get("/settle/batch", headers={"accept": "text/html", "cookie": f"medfloor-language={lang}"}).text
+    needed = told.partition('id="needed"')[2].partition("</p>")[0]
+    assert "<code>in_scope</code>" in needed and "<code>diagnosis</code>" not in needed
+    assert {"zh": "留空由系统计算", "en": "works it out"}[lang] in needed
+    assert 'href="/settle/batch/template.csv"' in needed
+
+
+def test_a_household_says_that_its_deadline_is_over(people: OfficeAtWork) -> None:
+    officer = people.as_role("assistance_officer")
+    opened = officer.post("/api/v1/cases", json={"household_id": "h1", "source": "cadre"})
+    assert opened.status_code == 200, opened.text
+    browser = {"accept": "text/html", "cookie": "medfloor-language=en"}
+    assert "overdue" not in officer.get("/households/h1", headers=browser).text
+    people.clock.forward(days=60)
+    told = officer.get("/households/h1", headers=browser).text
+    assert '<span class="tag bad">' in told.partition('id="watched"')[2] and "first visit" in told
+
+
+def test_enrolments_have_room_beside_nothing(people: OfficeAtWork, visit: Callable[..., Visit]) -> None:
+    for size in (WIDE, NARROW):
+        someone = visit(size=size)
+        page = someone.sign_in("clerk1", path="/people/p1")
+        clipped = (
+            "() => [...document.querySelectorAll('#status ~ .scroll')].map(one => one.scrollWidth - one.clientWidth)"
+        )
+        found = page.evaluate(clipped)
+        assert found and max(found) <= 0, (size, found)

@@ -86,6 +86,10 @@ def test_write_a_reform_see_its_faults_and_effect_and_save_it(
     # Mended, it is tried: a family, protection, cost and winners.
     page.fill("#text", f"reform: {{name: {{zh: '{SCRIPT}', en: '{SCRIPT}'}}}}\nchange:\n  {CAP}: 1000\n")
     page.wait_for_selector("#effect table")
+    hidden = (
+        """() => [...document.querySelectorAll('#effect > .scroll')].map(one => one.scrollWidth - one.clientWidth)"""
+    )
+    assert max(page.evaluate(hidden)) <= 0, "changes stand on the screen, narrow or wide"
     page.select_option("#f-family", "dibao_cancer")
     page.wait_for_function("() => document.querySelector('#effect').innerText.includes('200,000.00')")
     with page.expect_download() as file:

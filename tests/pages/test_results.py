@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,19 @@ from stores import address_of
 from visits import NARROW, WIDE, Visit
 
 from medfloor.errors import InputError
+from medfloor.fund.supervision import ceiling_of, shipped_rules
 from medfloor.measures import catastrophic
+from medfloor.policy.load import load_policy
 from medfloor.reports.laid_out import measure_printout, projection_printout, sheets_of_record
 from medfloor.reports.printing import Grid, Part, Printout
-from medfloor.service import funding, jobs, measuring, results
+from medfloor.service import funding, jobs, laboratory, measuring, results
 from medfloor.service.results import LEADS, downloads_of, file_of, keep, shown_of
 from medfloor.service.work import WORK, Task
+from medfloor.simulation import Population
 from medfloor.store.engine import Store
 from medfloor.store.roles import Actor
 from medfloor.store.schema import job
+from medfloor.words import Phrase
 
 NASTY = "<script>alert(1)</script>"
 ANALYST = Actor("analyst1", "analyst", "150981")
@@ -87,8 +92,6 @@ def test_an_analyst_asks_follows_and_ends_a_simulation(
     someone = visit(lang=lang, size=size)
     someone.expected = (422,)
     page = someone.sign_in("analyst1", path="/laboratory")
-    if lang == "en":
-        page.click("a[hreflang=en]")
     fine(someone)
     # A reform's own page leads here with it chosen.
     someone.open("/laboratory?reform=oop_cap&baseline=synthetic/cn-2025")
@@ -122,13 +125,15 @@ def test_a_result_is_shown_and_downloaded_at_an_address_that_stays(
     someone = visit(lang=lang, size=size, dark=lang == "zh")
     someone.expected = (404,)
     page = someone.sign_in("analyst1", path=f"/measures/{number}")
-    if lang == "en":
-        page.click("a[hreflang=en]")
     assert page.inner_text("h1") == NASTY and page.inner_text(".notice.warn") == NASTY
     picture = page.locator("figure img").first
     picture.scroll_into_view_if_needed()
     page.wait_for_function("document.querySelector('figure img').naturalWidth > 100")
     assert picture.get_attribute("alt")
+    # Each table shows at least one of its numbers before anybody scrolls it.
+    first = """() => [...document.querySelectorAll('.scroll:has(table.dense td.number)')].map(one =>
+        one.querySelector('tbody td.number').getBoundingClientRect().right - one.getBoundingClientRect().right)"""
+    assert max(page.evaluate(first)) <= 0
     fine(someone)
     for name in (f"result-{lang}.xlsx", f"result-{lang}.pdf", "catastrophic.parquet"):
         with page.expect_download() as download:
@@ -148,8 +153,6 @@ def test_the_fund_and_measures_take_their_jobs(at_work: OfficeAtWork, visit: Cal
     someone = visit(lang=lang, size=NARROW if lang == "en" else WIDE, dark=True)
     someone.expected = (422,)
     page = someone.sign_in("analyst1", path="/fund")
-    if lang == "en":
-        page.click("a[hreflang=en]")
     assert not page.locator("#supervise-year").count(), "analysts see no person"
     fine(someone)
     page.fill("#project-years", "many")
@@ -235,8 +238,6 @@ def test_one_proposes_the_yearly_adjustment_and_another_signs_it(
     one = visit(lang=lang, size=NARROW)
     one.expected = (409,)
     page = one.sign_in("officer1", path=f"/fund/{number}")
-    if lang == "en":
-        page.click("a[hreflang=en]")
     fine(one)
     page.fill("#reason", NASTY)
     page.click("form[action$='/proposal'] button")
@@ -367,6 +368,38 @@ def test_columns_of_words_and_of_numbers_are_told_apart(tmp_path: Path) -> None:
     assert block["words"] == [True, False, True]
 
 
+def test_a_year_of_the_office_that_is_not_over_says_to_which_day_its_claims_reach(tmp_path: Path) -> None:
+    claims = pl.DataFrame({"end_date": [date(2026, 3, 1), date(2026, 6, 15)]})
+    people = Population("2026", claims, pl.DataFrame(), None, pl.DataFrame())
+
+    def told(**asked: Any) -> Phrase | None:
+        return laboratory._reach(Task(asked, tmp_path, None, None, lambda *_: None), people)
+
+    reach = told(office_year=2026, made="2026-06-16")
+    assert reach is not None
+    page = Printout("x", "zh", date(2026, 6, 16), [], marks=["made up"])
+    for lang, words in (("zh", "2026 年尚未结束"), ("en", "2026 is not over")):
+        mark = laboratory._marked(replace(page, lang=lang), reach).marks[-1]
+        assert words in mark and "2026-06-15" in mark
+    assert told(office_year=2025, made="2026-06-16") is None, "that year is over"
+    assert told(population="county", made="2026-06-16") is None
+
+
+@pytest.mark.parametrize(("lang", "words"), [("zh", "2024 年尚未结束"), ("en", "2024 is not over")])
+def test_forms_say_beforehand_what_cannot_be_had(at_work: OfficeAtWork, lang: str, words: str) -> None:
+    import county
+
+    county.settle_in(at_work, p1="dibao")
+    body = county.claim("c0", settled_date="2024-04-10")
+    assert at_work.as_role("county_clerk").post("/api/v1/settlements", json=body).status_code == 200
+    headers = {"accept": "text/html", "cookie": f"medfloor-language={lang}"}
+    analyst = at_work.as_role("analyst")
+    assert words in analyst.get("/laboratory", headers=headers).text
+    # Without a population in the data folder no reform can be compared, so none is offered.
+    page = analyst.get("/fund", headers=headers).text
+    assert 'id="no-population"' in page and 'name="reforms"' not in page
+
+
 def test_each_kind_of_job_has_its_work() -> None:
     import importlib
 
@@ -395,6 +428,13 @@ def test_a_year_of_the_office_has_what_stands_and_no_name(
             office_year(connection, 2023)
     assert found.claims["claim_id"].to_list() == ["c0", "c2"]
     assert county.NAME not in str(found.people.to_dicts()) and county.NUMBER not in str(found.people.to_dicts())
-    claims, people = funding._of_office(Task({}, tmp_path, None, address_of(sqlite_store), lambda *_: None), 2024)
+    task = Task({}, tmp_path, None, address_of(sqlite_store), lambda *_: None)
+    claims, people, rules = funding._of_office(task, 2024, shipped_rules())
     assert claims.height == 2 and people.height == found.people.height
+    # What the office paid counts, and its own law says how much that may be in a year at most.
+    (cap,) = (one for one in rules["near_cap"].settings if one.name == "cap_yuan")
+    law = load_policy("cn/beijing").versions[-1]
+    assert rules["near_cap"].on == (ceiling_of(law).yuan is not None)
+    assert not rules["near_cap"].on or (cap.value, cap.source) == (ceiling_of(law).yuan, "law")
+    assert 0 <= claims["pay_basic"].sum() < claims["in_scope"].sum()
     assert found.claims["settled_date"][0] < date(2024, 4, 10) + timedelta(days=1)

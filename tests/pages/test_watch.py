@@ -74,8 +74,6 @@ def fine(someone: Visit) -> None:
 def test_two_officers_follow_a_case_to_its_help(watched: OfficeAtWork, visit: Callable[..., Visit], lang: str) -> None:
     someone = visit(lang=lang, size=NARROW if lang == "zh" else WIDE, dark=lang == "en")
     page = someone.sign_in("officer1", path="/watch")
-    if lang == "en":
-        page.click("a[hreflang=en]")
     fine(someone)
     # Each number leads to its list.
     page.click("section[aria-labelledby=u-urgent] a")
@@ -166,8 +164,6 @@ def test_the_second_person_decides_and_help_ends_the_deadline(watched: OfficeAtW
 def test_a_week_of_visits_is_planned_and_printed(watched: OfficeAtWork, visit: Callable[..., Visit], lang: str) -> None:
     someone = visit(lang=lang, size=WIDE if lang == "zh" else NARROW)
     page = someone.sign_in("officer1", path="/watch/visits")
-    if lang == "en":
-        page.click("a[hreflang=en]")
     page.fill("#capacity", "1")
     page.click("form[action='/watch/visits'] button")
     fine(someone)

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medfloor.policy.load import load_policy
 from medfloor.policy.model import Case
+from medfloor.policy.numbers import ground_of, numbers_of
 from medfloor.policy.quotations import _figure, says
+from medfloor.policy.wording import ground_text
 
 
 def _case(value: str | int | None, unit: str, **more: Any) -> Case:
@@ -95,3 +98,17 @@ def test_a_chinese_numeral_reads_back(number: int) -> None:
         elif written and number % scale:
             written += "零"
     assert _figure(written) == number
+
+
+@pytest.mark.parametrize(("address", "marked"), [("synthetic/cn-2025", True), ("us/rand-hie", False)])
+def test_what_only_an_english_retelling_gives_is_marked_for_chinese_readers(address: str, marked: bool) -> None:
+    law = load_policy(address).versions[-1]
+    grounds = [ground_of(law, number) for number in numbers_of(law)]
+    quoted = [one for one in grounds if one.quote]
+    assert any(one.retold for one in quoted) is marked
+    for one in quoted:
+        told = ground_text(one, "zh")
+        # The words themselves stay as they were found.
+        assert f"“{one.quote}”" in told
+        assert ("英文转述" in told) is one.retold
+        assert "told in English" not in ground_text(one, "en")

@@ -23,8 +23,9 @@ from made_up import ALL, by_band, by_group, by_index, by_quantile, by_threshold,
 
 from medfloor.errors import OutputError, UsageError
 from medfloor.reports import figure, write_figure
-from medfloor.reports.drawing import WIDTH
+from medfloor.reports.drawing import PAYERS, WIDTH, amounts_in_yuan
 from medfloor.reports.figures import FORMATS, FigureKind, kind_of
+from medfloor.reports.plates import Bar, stacked
 from medfloor.reports.typeface import BOLD, FOLDER, pixels, wrapped
 from medfloor.words import LANGS, catalogue
 
@@ -387,3 +388,33 @@ def test_estimated_widths_are_not_below_those_of_the_font(weight: str, wider: fl
         for sentence in catalogue(lang).values():
             # Lines are broken at 690 of 720 pixels, so an estimate that is 2 % short does no harm; 1 pixel for short words.
             assert advance(sentence, 10, weight) <= 1.02 * wider * pixels(sentence, 10) + 1, sentence
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_an_office_has_yuan_on_its_axes_and_another_table_its_own_unit(lang: str) -> None:
+    shown = []
+    for office in (True, False):
+        if office:
+            with amounts_in_yuan():
+                made = figure(parade(), lang)
+        else:
+            made = figure(parade(), lang)
+        shown.append(json.dumps(made.to_dict(), ensure_ascii=False))
+    yuan, table = ("元", "数据表的货币单位") if lang == "zh" else ("yuan", "unit of the table")
+    axis = "人均金额（{}）" if lang == "zh" else "amount per person ({})"
+    assert axis.format(yuan) in shown[0]
+    assert axis.format(table) in shown[1]
+    assert table not in shown[0]
+
+
+def test_payers_have_the_same_colours_on_pages_and_in_print() -> None:
+    sheet = Path(stacked.__code__.co_filename).parents[1] / "service" / "pages" / "static" / "pages.css"
+    text = sheet.read_text("utf-8")
+    variables = {"critical_illness": "critical", "oop_cap": "cap", "own": "self"}
+    for payer, colour in PAYERS.items():
+        told = re.findall(rf"--tier-{variables.get(payer, payer)}: (#[0-9a-f]{{6}});", text)
+        assert told == [colour.lower()], payer
+    bars = [Bar("all", "保险", 0.5, "basic"), Bar("all", "一层", 0.2, "of_a_reform"), Bar("all", "自付", 0.3, "own")]
+    drawn = stacked(bars, "share").decode("utf-8").lower()
+    assert all(one in drawn for one in (PAYERS["basic"].lower(), PAYERS["own"].lower()))
+    assert PAYERS["assistance"].lower() not in drawn

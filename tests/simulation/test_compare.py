@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from made_small import BEIJING, small
 from medfloor.errors import InputError, PolicyError, UsageError
 from medfloor.measures import Design
 from medfloor.reports.essentials import essentials_of
+from medfloor.reports.policy_brief import policy_brief
+from medfloor.reports.printing import Grid
+from medfloor.reports.reform_words import document_of
 from medfloor.reports.simulation import html, markdown, sections_of, write_simulation
 from medfloor.simulation import Assumed, World, population_of_survey, protection, scenario, simulate
 from medfloor.simulation.compare import flags_of
@@ -65,6 +69,26 @@ def test_a_reform_that_changes_nothing_changes_nothing_and_says_so(tmp_path: Pat
     assert any(note.key == "simulation.not_reached" for note in found.notes)
     prices = found.protection.rows.filter(pl.col("statistic") == "change_per_10000")
     assert prices["estimate"].null_count() == prices.height
+    # A brief calls it unchanged, instead of writing nought after nought.
+    for lang, words in (("zh", "没有改变任何人的支付"), ("en", "nobody's payments change")):
+        (short,) = policy_brief(found, made=date(2026, 6, 16), lang=lang).short
+        assert words in short
+
+
+def test_a_brief_speaks_in_words_that_a_reader_knows(simulation) -> None:  # type: ignore[no-untyped-def]
+    for lang, points in (("zh", "个百分点"), ("en", "points")):
+        brief = policy_brief(simulation, made=date(2026, 6, 16), lang=lang)
+        grids = [block for part in brief.parts for block in part.blocks if isinstance(block, Grid)]
+        cells = [str(cell) for row in grids[0].rows for cell in row]
+        assert not any("tiers/" in one or "brackets" in one for one in cells), cells
+        changes = [row[3] for grid in grids for row in grid.rows if points in str(row[3])]
+        assert changes and "%" not in str(changes), "a change of a share is in percentage points"
+        told = " ".join(line for one in sections_of(simulation, lang) for line in one.text)
+        assert "--forgone" not in told and "种子文献" not in told and "任务所列" not in told
+        assert "000" in told and "Elasticity of demand" in told
+        assert lang == "en" or "《中国农村居民医疗服务需求弹性》" in told
+    assert document_of("004, sections 1 and 2.2.3", "zh").endswith("第1、2.2.3节")
+    assert document_of("a letter", "zh") == "a letter", "what is not one of ours is named as it is written"
 
 
 def test_who_pays_adds_up(simulation) -> None:  # type: ignore[no-untyped-def]

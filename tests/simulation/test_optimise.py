@@ -644,6 +644,11 @@ def test_confirmations_pair_each_population_with_its_own_status_quo() -> None:
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_a_result_prints_draws_and_saves_in_both_languages(found: Optimum, lang: str, tmp_path: Path) -> None:
     assert len(found.text(lang).splitlines()) > 30
+    # Packages of the front have names for readers, and a change of a share is one in points.
+    assert "front_" not in found.text(lang)
+    assert ("个百分点" if lang == "zh" else " points") in "".join(
+        str(row) for *_, rows, _ in found.tables(lang) for row in rows
+    )
     chart = front_figure(found, lang).to_dict()
     assert len(chart["layer"]) == 5  # dots, front, named, and labels on two sides
     written = write_optimum(found, tmp_path, lang)

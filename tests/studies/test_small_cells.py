@@ -7,9 +7,11 @@ from typing import Any, cast
 
 import polars as pl
 
+from medfloor.measures import catastrophic
 from medfloor.studies.about import Quotation
+from medfloor.studies.pages import draw
 from medfloor.studies.small_cells import without_few
-from medfloor.studies.study import Claim, Section, Study, Table
+from medfloor.studies.study import Claim, Picture, Section, Study, Table
 from medfloor.words import Phrase
 
 TITLE = Phrase("study_title.county-ledger")
@@ -49,3 +51,20 @@ def test_what_hides_nothing_stays_the_same() -> None:
     table, section = shown(frame, insured="3", people="4")
     assert table.content is frame
     assert dict(section.claims[0].found.values) == {"insured": "3", "people": "4"}
+
+
+def test_a_figure_of_which_every_group_is_hidden_says_so_in_its_place() -> None:
+    frame = pl.DataFrame({"oop": [1.0, 2.0] * 4, "consumption": [5.0] * 8, "place": list("aaabbbbb")})
+    picture = Picture("p", TITLE, catastrophic(frame, by=["place"], thresholds=[0.1]), "groups")
+    # Of three and five the three are hidden, and the five with them, or they could be worked out from the sum.
+    study = Study(about=cast(Any, None), sections=(Section("a", TITLE, pictures=(picture,)),), data="",
+                  synthetic=False, settings={})  # fmt: skip
+    ((left,),) = (one.pictures for one in without_few(study, 5).sections)
+    assert left.undrawn is not None
+    for lang, told in (("zh", "没有画出"), ("en", "is not drawn")):
+        said = draw(left, lang)
+        assert isinstance(said, str)
+        assert told in said
+        assert TITLE.say(lang) in said
+        assert "5" in said
+    assert without_few(study, 3).sections[0].pictures[0].undrawn is None

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from medfloor.policy.model import Case, Policy, Series, SeriesValue, Source, Sourced, Trust, When
+from medfloor.policy.quotations import retold
 
 Names = tuple[str | int, ...]
 
@@ -42,13 +43,17 @@ class Number:
 
 @dataclass(frozen=True)
 class Ground:
-    """Be what a number rests on: document, article, words and trust."""
+    """Be what a number rests on: document, article, words and trust.
+
+    `retold` says that the words are an English retelling of a Chinese document.
+    """
 
     key: str | None
     source: Source | None
     article: str | None
     quote: str | None
     trust: Trust
+    retold: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,10 @@ def _ground(policy: Policy, item: Sourced, around: tuple[Sourced, ...]) -> Groun
     holder = next((one for one in (item, *around) if one.source), item)
     source = policy.source_of(holder)
     trust: Trust = item.trust or holder.trust or (source.trust if source else "unverified")
-    return Ground(holder.source, source, item.article or holder.article, item.quote or holder.quote, trust)
+    quote = item.quote or holder.quote
+    return Ground(
+        holder.source, source, item.article or holder.article, quote, trust, retold(quote, policy.currency)
+    )  # fmt: skip
 
 
 def _walk(node: Any, path: Names, around: tuple[Sourced, ...], whole: bool) -> Iterator[Leaf]:

@@ -25,6 +25,18 @@ class Reading:
     value: Decimal
 
 
+def retold(quote: str | None, currency: str = "CNY") -> bool:
+    """Say whether a quotation tells a Chinese law again in English, second-hand, instead of in the document's words.
+
+    A law in yuan is written in Chinese; of some only an English retelling is known here. Words in the currency of
+    another country are in its own language.
+
+    >>> retold("the top line was gradually canceled"), retold("逐步取消封顶线"), retold("capped at $1,000", "USD")
+    (True, False, False)
+    """
+    return currency == "CNY" and bool(quote) and not re.search("[\u4e00-\u9fff]", quote or "")
+
+
 def says(case: Case, quote: str) -> bool:
     """Say whether a quotation contains the number of a case.
 

@@ -99,6 +99,15 @@ def condition_text(policy: Policy, when: When | None, lang: str) -> str:
     return say("when.and", lang).join(said)
 
 
+def quote_text(quote: str, lang: str, *, again: bool) -> str:
+    """Put a quotation in its marks; `again` marks for Chinese readers what only an English retelling gives.
+
+    >>> quote_text("unified to the half", "zh", again=True), quote_text("统一至50%", "zh", again=False)
+    ('“unified to the half”（英文转述，非文件原文）', '“统一至50%”')
+    """
+    return say("show.quote_retold" if again and lang == "zh" else "show.quote", lang, quote=quote)
+
+
 def ground_text(ground: Ground, lang: str, quoted: bool = True) -> str:
     """Say what a number rests on: document, article, trust mark, and the words."""
     parts = []
@@ -107,7 +116,7 @@ def ground_text(ground: Ground, lang: str, quoted: bool = True) -> str:
         parts.append(f"{document} {ground.article}" if ground.article else document)
     parts.append(f"[{say(f'trust.{ground.trust}', lang)}]")
     if quoted and ground.quote:
-        parts.append(say("show.quote", lang, quote=ground.quote))
+        parts.append(quote_text(ground.quote, lang, again=ground.retold))
     return " ".join(parts)
 
 

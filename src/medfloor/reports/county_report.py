@@ -233,8 +233,8 @@ class _Words:
         kept = [row for row, hide in self.sifted(self.care(by)) if not hide and row["total"] > 0]
         for row in kept:
             name = self.group(by, row["group"])
-            bars += [Bar(name, self.tier(one), row[f"pay_{one}"] / row["total"]) for one in self.found.tiers]
-            bars.append(Bar(name, self.say("amount_own"), row["own"] / row["total"]))
+            bars += [Bar(name, self.tier(one), row[f"pay_{one}"] / row["total"], one) for one in self.found.tiers]
+            bars.append(Bar(name, self.say("amount_own"), row["own"] / row["total"], "own"))
         told = join([f"{self.group(by, row['group'])} {_share(row['real_ratio'])}" for row in kept], self.lang)
         alt = self.say("alt_payers", what=self.say(title), told=told)
         if bars:

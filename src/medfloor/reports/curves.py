@@ -9,7 +9,7 @@ import polars as pl
 from medfloor.errors import UsageError
 from medfloor.measures.result import Result, figure_text
 from medfloor.reports.captions import said
-from medfloor.reports.drawing import COLOURS, GREY, Drawing, data_of, legend, number_format, palette
+from medfloor.reports.drawing import COLOURS, GREY, Drawing, data_of, legend, number_format, palette, unit_words
 from medfloor.reports.selection import MOST_SERIES
 from medfloor.words import join, say
 
@@ -81,7 +81,7 @@ def pen_parade(result: Result, lang: str) -> Drawing:
     )
     x = _share_axis("p", say("axis.parade", lang))
     scale = alt.Scale(domain=[bottom, top], nice=False, zero=False)
-    title = say("axis.money", lang)
+    title = say("axis.money", lang, unit=unit_words(lang))
 
     def y(name: str) -> Any:
         axis = alt.Axis(format=",~f", tickCount=7)
@@ -129,7 +129,7 @@ def cliff(result: Result, lang: str) -> Drawing:
     y = alt.Y(
         field="y",
         type="quantitative",
-        title=say(f"axis.{key}_y", lang),
+        title=say(f"axis.{key}_y", lang, unit=unit_words(lang)),
         scale=alt.Scale(zero=False),
         axis=alt.Axis(format=number_format(kind), tickCount=6),
     )
@@ -139,7 +139,7 @@ def cliff(result: Result, lang: str) -> Drawing:
         x=alt.X(
             field="x",
             type="quantitative",
-            title=say(f"axis.{key}_x", lang),
+            title=say(f"axis.{key}_x", lang, unit=unit_words(lang)),
             scale=alt.Scale(zero=False, nice=False, padding=10),
             axis=alt.Axis(format=",~f", tickCount=6),
         ),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from medfloor.measures.result import Result, name_of
 from medfloor.reports.captions import definition_of, notes_of, title_of
@@ -25,6 +29,12 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 
 SHADES = ("#DCE9F5", "#A6CBE3", "#5BA3CF", "#2171B5", "#08306B", "#03152F")
 """From light to dark, for what has an order; read also in grey."""
+
+PAYERS = {
+    "basic": "#0072B2", "critical_illness": "#56B4E9", "assistance": "#009E73", "tilt": "#B0A500",
+    "government": "#8C6BB1", "commercial": "#E69F00", "oop_cap": "#CC79A7", "own": "#D55E00",
+}  # fmt: skip
+"""Who pays, always in the same colour; the office's pages have the same (`pages.css`, --tier-...)."""
 
 GREY = "#6B6B6B"
 
@@ -119,7 +129,32 @@ def axis_title(statistic: str, kind: str, lang: str) -> str:
     ('发生率', 'mean (unit of the table)')
     """
     name = name_of("statistic", statistic, lang)
-    return say("axis.amount", lang, name=name) if kind == "amount" else name
+    return say("axis.amount", lang, name=name, unit=unit_words(lang)) if kind == "amount" else name
+
+
+_UNIT: ContextVar[Literal["table", "yuan"]] = ContextVar("unit of amounts", default="table")
+
+
+@contextmanager
+def amounts_in_yuan() -> Iterator[None]:
+    """Name yuan as the unit on axes of the figures drawn within: the tables of an office are in yuan.
+
+    A measure does not know the currency of its table; who draws for an office does.
+
+    >>> with amounts_in_yuan():
+    ...     axis_title("mean", "amount", "en")
+    'mean (yuan)'
+    """
+    before = _UNIT.set("yuan")
+    try:
+        yield
+    finally:
+        _UNIT.reset(before)
+
+
+def unit_words(lang: str) -> str:
+    """Say in which unit amounts are."""
+    return say(f"axis.unit_{_UNIT.get()}", lang)
 
 
 def broken(label: str, width: float) -> str:
@@ -150,6 +185,16 @@ def legend_of(labels: list[str], width: float = 640) -> dict[str, Any]:
         "orient": "top", "direction": "horizontal", "columns": math.ceil(len(labels) / rows), "symbolOpacity": 1,
         "labelExpr": SPLIT, "symbolLimit": 0,
     }  # fmt: skip
+
+
+def payer_colours(payers: Sequence[str]) -> list[str]:
+    """Give payers their colours; tiers that only one place has get others, by their order.
+
+    >>> payer_colours(["basic", "of_a_reform", "own"])
+    ['#0072B2', '#7F7F7F', '#D55E00']
+    """
+    spare = itertools.cycle(["#7F7F7F", "#000000", "#C9A66B", "#B3B3B3"])
+    return [PAYERS[one] if one in PAYERS else next(spare) for one in payers]
 
 
 def palette(many: int, ordered: bool = False) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from medfloor.measures.result import Result, figure_text, name_of
+from medfloor.reports.reform_words import in_points
 from medfloor.reports.sections import Section, SimulationWords
 from medfloor.simulation.compare import Simulation
 from medfloor.simulation.jumps import Jump
@@ -110,7 +111,8 @@ def _protection(result: Result, words: SimulationWords, title: str, kept: Sequen
         level = row["statistic"] in kept and row["scenario"] == result.rows["scenario"][0]
         change = row["statistic"] == "reform_change" and row["of"] in kept
         if (level or change) and row.get("group") is None:
-            found.setdefault(words.what(row), {})[_key(row)] = _cell(row)
+            cell = _cell(row)
+            found.setdefault(words.what(row), {})[_key(row)] = in_points(cell, words.lang) if change else cell
     for name, cells in found.items():
         yield f"{words.say(title)}: {name}", cells
 

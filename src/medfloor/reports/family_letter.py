@@ -13,7 +13,17 @@ from datetime import date
 from medfloor.money import group_yuan
 from medfloor.reports.printing import Block, Grid, Part, Points, Printout, day_text
 from medfloor.reports.workbook import Cell, Figure
-from medfloor.settlement.explanation import BillLine, Cited, Explanation, Text, TierExplained, percent_text
+from medfloor.settlement.explanation import (
+    BillLine,
+    Cited,
+    DeductibleBorne,
+    Explanation,
+    PassedOver,
+    Text,
+    TierExplained,
+    Working,
+    percent_text,
+)
 from medfloor.words import join, say
 
 HOTLINE = "12393"
@@ -30,7 +40,7 @@ class Sender:
     telephone: str = ""
 
 
-MOST_EXPLAINED = 6
+MOST_EXPLAINED = 4
 """How many bills a letter explains; of more, all are listed, and those explained of which the family pays most."""
 
 
@@ -40,7 +50,7 @@ def to_explain(lines: Sequence[BillLine]) -> list[str]:
     >>> day = date(2026, 3, 1)
     >>> lines = [BillLine(f"c{n}", "p", day, day, "inpatient", "2", 900, 900 - n, n) for n in range(8)]
     >>> to_explain(lines)
-    ['c2', 'c3', 'c4', 'c5', 'c6', 'c7']
+    ['c4', 'c5', 'c6', 'c7']
     """
     dearest = sorted(lines, key=lambda line: -line.own_fen)[:MOST_EXPLAINED]
     return [line.claim_id for line in lines if line in dearest]
@@ -176,26 +186,71 @@ class _Words:
         return self.say("article", document=document, article=one.article) if one.article else document
 
     def how(self, one: Explanation) -> Iterator[str]:
+        paid = one.pay_total_fen > 0
+        if not paid:
+            outside = one.charges is not None and not one.charges.in_scope_fen
+            yield self.say("nothing_paid_outside" if outside else "nothing_paid")
         for tier in one.tiers:
             work = tier.working
-            name = self.text(tier.name)
-            name = name[:1].upper() + name[1:]
             if work is None or tier.closed_by is not None or (work.pays == "nothing" and not work.pay_fen):
-                continue
-            if not work.base_fen:
-                yield self.say("nothing_left", tier=name)
-                continue
-            said = [self.say("looked_at", tier=name, amount=group_yuan(work.base_fen))]
-            if work.deductible is not None and work.deductible.borne_fen:
-                said.append(self.say("deductible", amount=group_yuan(work.deductible.borne_fen)))
-            rates = list(dict.fromkeys(percent_text(b.rate_bp) for b in work.brackets if b.stretch_fen))
-            if rates:
-                rates = [f"{rate} %" for rate in rates]
-                said.append(self.say("rate", rates=join(rates, self.lang)))
-            if work.capped:
-                said.append(self.say("capped"))
-            said.append(self.say("pays", amount=group_yuan(work.pay_fen)) if work.pay_fen else self.say("pays_nothing"))
-            yield self.say("between").join(said) + self.say("stop")
+                if not paid:
+                    yield self.why_not(tier, one)
+            elif not work.base_fen:
+                yield self.say("nothing_left", tier=self.named(tier))
+            else:
+                yield self.worked(tier, work)
+
+    def worked(self, tier: TierExplained, work: Working) -> str:
+        """Say what a tier looked at and how its payment came about, or why nothing came of it."""
+        said = [self.say("looked_at", tier=self.named(tier), amount=group_yuan(work.base_fen))]
+        borne = work.deductible
+        if borne is not None and borne.borne_fen and not work.eligible_fen and not work.pay_fen:
+            said.append(self.below(borne))
+            return self.say("between").join(said) + self.say("stop")
+        if borne is not None and borne.borne_fen:
+            said.append(self.say("deductible", amount=group_yuan(borne.borne_fen)))
+        rates = list(dict.fromkeys(percent_text(b.rate_bp) for b in work.brackets if b.stretch_fen))
+        if rates:
+            rates = [f"{rate} %" for rate in rates]
+            said.append(self.say("rate", rates=join(rates, self.lang)))
+        if work.capped:
+            said.append(self.say("capped"))
+        said.append(self.say("pays", amount=group_yuan(work.pay_fen)) if work.pay_fen else self.say("pays_nothing"))
+        return self.say("between").join(said) + self.say("stop")
+
+    def below(self, borne: DeductibleBorne) -> str:
+        """Say that all lies below the deductible; of a year's, what was borne so far."""
+        full = group_yuan(borne.full_fen)
+        if borne.per == "year":
+            so_far = group_yuan(borne.borne_before_fen + borne.borne_fen)
+            return self.say("below_of_year", full=full, so_far=so_far)
+        return self.say("below", full=full)
+
+    def why_not(self, tier: TierExplained, one: Explanation) -> str:
+        """Say why a tier did not look at a bill, or looked and by law pays nothing for it."""
+        name = self.named(tier)
+        if tier.closed_by is not None:
+            closing = next(self.text(other.name) for other in one.tiers if other.tier == tier.closed_by)
+            return self.say("not_asked", tier=name, closing=closing)
+        if tier.working is not None:
+            part = tier.working.part_name
+            # A part that the law does not name has its code in the place of a name.
+            if part.en == tier.working.part:
+                return self.say("not_covered", tier=name)
+            return self.say("not_covered_part", tier=name, part=self.text(part))
+        reasons = dict.fromkeys(self.reason(part) for part in tier.passed_over)
+        return self.say("not_for", tier=name, reasons=self.say("between").join(reasons))
+
+    def reason(self, part: PassedOver) -> str:
+        if part.condition == "diagnosis":
+            return self.say("needs_disease")
+        if part.condition in ("group", "holds"):
+            return self.say("needs_status", asked=self.text(part.asked))
+        return self.say("needs", asked=self.text(part.asked), found=self.text(part.found))
+
+    def named(self, tier: TierExplained) -> str:
+        name = self.text(tier.name)
+        return name[:1].upper() + name[1:]
 
     def left(self, one: Explanation) -> Iterator[str]:
         if not one.own_total_fen:
@@ -203,7 +258,8 @@ class _Words:
             return
         yield self.say("own_total", amount=group_yuan(one.own_total_fen))
         if one.own_in_scope_fen:
-            yield self.say("own_in_scope", amount=group_yuan(one.own_in_scope_fen))
+            kind = "own_in_scope" if one.pay_total_fen else "own_in_scope_unpaid"
+            yield self.say(kind, amount=group_yuan(one.own_in_scope_fen))
         if one.own_outside_fen:
             yield self.say("own_outside", amount=group_yuan(one.own_outside_fen))
 

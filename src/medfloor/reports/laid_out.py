@@ -25,6 +25,7 @@ from medfloor.fund.supervision import Leads
 from medfloor.measures.result import Result, label_of, name_of
 from medfloor.reports import fund_pages, fund_projection, fund_sharing, fund_supervision
 from medfloor.reports.captions import definition_of, head_of, notes_of
+from medfloor.reports.drawing import amounts_in_yuan
 from medfloor.reports.figures import _drawn, kind_of
 from medfloor.reports.packages import front_figure, optimum_sheets
 from medfloor.reports.plates import Bar, Spot, drawn, spots, stacked
@@ -166,7 +167,10 @@ def leads_printout(found: Leads, *, made: date, lang: str) -> Printout:
 def measure_printout(
     results: Sequence[tuple[str, Result]], *, made: date, lang: str, title: str, marks: Sequence[str] = ()
 ) -> Printout:
-    """Lay measures out, each a part of its own by its title: its figure, and its table with definition and errors."""
+    """Lay measures of an office out, each a part by its title: its figure, its table with definition and errors.
+
+    Amounts are in yuan, as all of the office's.
+    """
     parts = []
     for name, result in results:
         blocks: list[Block] = [*_plates(result, name, lang), _table(result, name, lang)]
@@ -218,7 +222,8 @@ def _plates(result: Result, name: str, lang: str) -> list[Block]:
             axis = say("laid_out.share", lang)
             return [Plate(name, spots(told, axis), " ".join([name, *definition_of(result, lang)]), notes=notes)]
     try:
-        drawing = _drawn(result, lang, kind_of(result), None)
+        with amounts_in_yuan():
+            drawing = _drawn(result, lang, kind_of(result), None)
     except UsageError:
         return made
     notes = [*drawing.fixed, *definition_of(result, lang), *drawing.remarks]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from medfloor.measures.result import Result
-from medfloor.reports.drawing import GREY, LABEL, SPLIT, broken, legend_of, number_format, palette
+from medfloor.reports.drawing import GREY, LABEL, SPLIT, broken, legend_of, number_format, palette, payer_colours
 from medfloor.reports.typeface import FAMILIES, register
 
 _WIDTH = 430
@@ -26,11 +26,12 @@ _CONFIG: dict[str, Any] = {
 
 
 class Bar(NamedTuple):
-    """Be one piece of a bar: which bar, which piece of it, how much."""
+    """Be one piece of a bar: which bar, which piece of it, how much; of money also the code of who pays it."""
 
     bar: str
     piece: str
     value: float
+    payer: str = ""
 
 
 class Spot(NamedTuple):
@@ -46,7 +47,9 @@ class Spot(NamedTuple):
 def stacked(bars: Sequence[Bar], axis: str, *, kind: str = "percent") -> bytes:
     """Draw bars of pieces, one below the other, in the order given; pieces have shades and the legend their names."""
     names = [broken(one, _NAMES) for one in dict.fromkeys(one.bar for one in bars)]
-    pieces = list(dict.fromkeys(one.piece for one in bars))
+    payers = {one.piece: one.payer for one in bars}
+    pieces = list(payers)
+    colours = payer_colours(list(payers.values())) if any(payers.values()) else palette(max(1, len(pieces)))
     shown = [
         {"bar": broken(one.bar, _NAMES), "piece": one.piece, "value": one.value, "at": pieces.index(one.piece)}
         for one in bars
@@ -57,7 +60,7 @@ def stacked(bars: Sequence[Bar], axis: str, *, kind: str = "percent") -> bytes:
             # A white line between pieces tells them apart in grey too.
             "mark": {"type": "bar", "stroke": "white", "strokeWidth": 1.2},
             "encoding": {
-                "color": _shades("piece", pieces),
+                "color": {**_shades("piece", pieces), "scale": {"domain": pieces, "range": colours}},
                 "order": {"field": "at", "type": "quantitative"},
                 "x": {"axis": _axis(kind), "field": "value", "stack": "zero", "title": axis, "type": "quantitative"},
                 "y": _lines("bar", names),

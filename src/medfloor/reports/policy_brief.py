@@ -11,8 +11,10 @@ import polars as pl
 
 from medfloor.measures.result import Result, name_of
 from medfloor.policy.diff import Change, diff_policies
+from medfloor.policy.model import Policy
 from medfloor.reports.plates import Bar, Spot, spots, stacked
 from medfloor.reports.printing import Block, Grid, Part, Plate, Points, Printout, cell_text, day_text
+from medfloor.reports.reform_words import in_points, value_of
 from medfloor.reports.sections import SimulationWords
 from medfloor.reports.workbook import Cell, Figure
 from medfloor.simulation.compare import Simulation
@@ -82,6 +84,9 @@ class _Words:
         told = []
         for one in self.found.scenarios[1:]:
             title = one.title(self.lang)
+            if self.changes_nothing(one.name):
+                told.append(self.say("short_unchanged", title=title))
+                continue
             change = self.changed("headcount", one.name)
             if change is not None:
                 told.append(self.say(
@@ -101,6 +106,15 @@ class _Words:
         if self.found.flags:
             told.append(self.say("short_flags", number=len(self.found.flags)))
         return told
+
+    def changes_nothing(self, scenario: str) -> bool:
+        """Say whether no payer pays anything else under a law than under the baseline, whatever use does."""
+        rows = self.found.payers.rows.filter(pl.col("scenario") == scenario)
+        moved = rows.filter(pl.col("statistic") == "reform_change")["estimate"].drop_nulls()
+        gone = (self.of_groups("better_off", scenario), self.of_groups("worse_off", scenario))
+        cost = self.cost(scenario)
+        free = cost is None or abs(cost["estimate"] or 0) < 0.005
+        return moved.len() > 0 and bool((moved.abs() < 0.00005).all()) and not any(gone) and free
 
     def changed(self, statistic: str, scenario: str) -> dict[str, Any] | None:
         rows = self.found.protection.rows
@@ -136,7 +150,8 @@ class _Words:
         rows: list[list[Cell]] = []
         for one in self.found.scenarios[1:]:
             after = one.law.policies.versions[-1]
-            rows += [[one.title(self.lang), *self.change(change)] for change in diff_policies(before, after, self.lang)]
+            rows += [[one.title(self.lang), *self.change(change, after if change.new is not None else before)]
+                     for change in diff_policies(before, after, self.lang)]  # fmt: skip
         if rows:
             more = [self.say("more_changes", shown=MOST_CHANGES, all=len(rows))] if len(rows) > MOST_CHANGES else []
             heads = self.heads("reform", "value", "old", "new")
@@ -144,11 +159,10 @@ class _Words:
             blocks.append(Grid(self.say("table_law"), heads, rows[:MOST_CHANGES], 4, told, self.address(), more))
         return Part(self.say("part_reforms"), blocks or [self.say("no_changes")])
 
-    def change(self, one: Change) -> list[Cell]:
-        value = f"{one.path} ({one.when})" if one.when else one.path
-        # A path may break after each of its parts.
+    def change(self, one: Change, law: Policy) -> list[Cell]:
+        named = value_of(one.path, law, self.lang)
         return [
-            value.replace("/", "/\N{ZERO WIDTH SPACE}"),
+            f"{named} ({one.when})" if one.when else named,
             one.old or self.say("absent"),
             one.new or self.say("absent"),
         ]
@@ -167,7 +181,7 @@ class _Words:
             numbers += [Figure(change[one] if change else None, "amount") for one in ("estimate", "low", "high")]
             body.append([self.sections.payer(row["payer"]), self.law(row), *numbers])
             if row["payer"] != "all":
-                bars.append(Bar(self.law(row), self.sections.payer(row["payer"]), row["estimate"]))
+                bars.append(Bar(self.law(row), self.sections.payer(row["payer"]), row["estimate"], row["payer"]))
         # Bars stand in the order of the laws, their pieces in that of the payers.
         order = {name: place for place, name in enumerate(dict.fromkeys(one.bar for one in bars))}
         bars.sort(key=lambda one: order[one.bar])
@@ -193,7 +207,8 @@ class _Words:
                 change = changes.get(key)
                 told: list[Cell] = [None] * 4
                 if change:
-                    told = [*_numbers(change), Figure(change["p"], "p")]
+                    shown = [in_points(cell_text(one), self.lang) for one in _numbers(change)]
+                    told = [*shown, Figure(change["p"], "p")]
                 rows.append([*key, _numbers(row)[0], *told])
         heads = self.heads("statistic", "law", "estimate", "change", "low", "high", "p")
         notes = [self.say("define_changes"), *([result.line.say(self.lang)] if result.line else []),

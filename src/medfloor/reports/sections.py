@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from medfloor.measures.result import Result, figure_text, label_of, name_of
+from medfloor.reports.reform_words import document_of, in_points
 from medfloor.reports.workbook import Cell, Figure, Sheet
 from medfloor.simulation.compare import Simulation
 from medfloor.simulation.groups import group_name
@@ -90,7 +91,11 @@ class SimulationWords:
         for one in self.of.scenarios[1:]:
             for path, about in zip(one.reforms, one.about, strict=True):
                 name = getattr(about.name, self.lang) if about.name else path.stem
-                seed = self.say("from_seed", seed=about.seed, trust=name_of("trust", about.trust, self.lang))
+                seed = self.say(
+                    "from_seed",
+                    seed=document_of(about.seed or "", self.lang),
+                    trust=name_of("trust", about.trust, self.lang),
+                )
                 note = f" {getattr(about.note, self.lang)}" if about.note else ""
                 lines.append(f"{name} ({path.name}){': ' + seed if about.seed else ''}.{note}")
         return Section(self.say("reforms"), tuple(lines))
@@ -127,7 +132,11 @@ class SimulationWords:
         """Write estimate, error and interval of a row."""
         low, high = (figure_text(row[one], row["kind"]) for one in ("low", "high"))
         around = "-" if low == high == "-" else f"{low} – {high}"
-        return figure_text(row["estimate"], row["kind"]), figure_text(row["se"], row["kind"], "se"), around
+        told = figure_text(row["estimate"], row["kind"]), figure_text(row["se"], row["kind"], "se"), around
+        if row["statistic"] != "reform_change":
+            return told
+        first, second, third = (in_points(one, self.lang) for one in told)
+        return first, second, third
 
     def what(self, row: Mapping[str, Any]) -> str:
         """Name a statistic with its definition, threshold or line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from medfloor.fund.basis import Basis
     from medfloor.fund.outlook import Outlook
     from medfloor.fund.sensitivity import Tornado
-    from medfloor.fund.supervision import Leads
+    from medfloor.fund.supervision import Leads, Rules
 
 _CHANGED = "changed"
 """What the second of two projections is called inside; a page names it by what is changed."""
@@ -127,22 +128,26 @@ def adjusted(task: Task) -> None:
 
 def supervised(task: Task) -> None:
     """Look claims over by rules; counts go to the page, leads with the ids of people into a table of their own."""
-    from medfloor.fund.supervision import supervise
+    from medfloor.fund.supervision import ceiling_of, rules_under, shipped_rules, supervise
     from medfloor.intake.files import write_table
+    from medfloor.policy.load import load_policy
     from medfloor.reports.laid_out import leads_printout
 
-    asked = task.asked
+    asked, rules = task.asked, shipped_rules()
     claims: Path | pl.DataFrame
     people: Path | pl.DataFrame
     if asked["population"]:
         folder = task.inside(asked["population"])
         claims, people = _table(folder, "claims"), _table(folder, "people")
         about = [("population", asked["population"])]
+        own = folder / "policy.yaml"
+        if own.is_file():
+            rules = rules_under(rules, ceiling_of(load_policy(str(own)).versions[-1]))
     else:
-        claims, people = _of_office(task, asked["office_year"])
+        claims, people, rules = _of_office(task, asked["office_year"], rules)
         about = [("office_year", str(asked["office_year"]))]
     task.tell(20, 100)
-    found = supervise(claims, people=people)
+    found = supervise(claims, people=people, rules=rules)
     task.tell(70, 100)
     keep(
         task.folder,
@@ -244,18 +249,29 @@ def _table(folder: Path, name: str) -> Path:
     return found
 
 
-def _of_office(task: Task, year: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _of_office(task: Task, year: int, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame, Rules]:
+    """Give claims with what basic insurance paid of them, people, and the rules under the law in use that year."""
+    from medfloor.fund.supervision import ceiling_of, rules_under
+    from medfloor.policy.load import load_policy
     from medfloor.store.engine import open_store
-    from medfloor.store.office_year import office_year
+    from medfloor.store.office import office_of
+    from medfloor.store.office_year import office_year, with_paid
 
     assert task.office is not None, "a year of the office is in the store"
     store = open_store(task.office)
     try:
         with store.reading() as connection:
             found = office_year(connection, year)
+            address = office_of(connection).policy
+            if not address:
+                return found.claims, found.people, rules
+            laws = load_policy(address)
+            place = laws.index_on(date(year, 12, 31))
+            ceiling = ceiling_of(laws.versions[-1 if place is None else place])
+            claims = with_paid(connection, found.claims, year, ceiling.care)
     finally:
         store.close()
-    return found.claims, found.people
+    return claims, found.people, rules_under(rules, ceiling)
 
 
 def _told(found: Leads) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,11 @@ import polars as pl
 from medfloor.errors import InputError
 from medfloor.service.results import keep
 from medfloor.service.work import Task
+from medfloor.words import Phrase
 
 if TYPE_CHECKING:
     from medfloor.measures.result import Result
+    from medfloor.reports.printing import Printout
     from medfloor.simulation import Population, Simulation
 
 LEVERS = Path(__file__).with_name("levers.toml")
@@ -44,11 +47,14 @@ def simulated(task: Task) -> None:
     if _is_of_people(asked):
         # Single households of the office's own population are told to nobody: analysts ask for jobs, too.
         result = _without_few(replace(result, changed=()), task.smallest_cell)
+    reach = _reach(task, population)
+    if reach is not None:
+        result = replace(result, notes=(reach, *result.notes))
     write_simulation(result, folder, asked["language"])
     tell(80, 100)
     keep(
         folder,
-        lambda made, lang: simulation_printout(result, made=made, lang=lang),
+        lambda made, lang: _marked(simulation_printout(result, made=made, lang=lang), reach),
         lambda lang: sheets_of_record(result, lang),
         {name: one.to_frame("en") for name, one in result.results.items()},
         made=task.made,
@@ -80,6 +86,22 @@ def optimised(task: Task) -> None:
         made=task.made,
         facts=[*about, ("baseline", asked["baseline"]), ("looks", f"{asked['looks']:,}"), ("seed", str(asked["seed"]))],
     )
+
+
+def _reach(task: Task, population: Population) -> Phrase | None:
+    """Say to which day of care claims of the office reach where their year is not over; None where it is."""
+    year = task.asked.get("office_year")
+    if year is None or task.made > date(year, 12, 31):
+        return None
+    claims = population.claims
+    assert isinstance(claims, pl.DataFrame), "claims of the office are a table"
+    return Phrase.of("simulation.part_of_year", year=str(year), last=str(claims["end_date"].max()))
+
+
+def _marked(printout: Printout, reach: Phrase | None) -> Printout:
+    if reach is None:
+        return printout
+    return replace(printout, marks=[*printout.marks, reach.say(printout.lang)])
 
 
 def population_for(task: Task) -> tuple[Population, list[tuple[str, str]]]:

@@ -7,6 +7,8 @@ from datetime import date
 from decimal import Decimal
 
 from medfloor.money import group_yuan
+from medfloor.policy.quotations import retold
+from medfloor.policy.wording import quote_text
 from medfloor.settlement.explanation import (
     BracketPaid,
     CapUsed,
@@ -338,7 +340,8 @@ class _Page:
         for one in cites:
             document = self.text(one.document)
             where = f"{document} {one.article}" if document and one.article else document
-            quote = say("show.quote", self.lang, quote=one.quote) if one.quote else ""
+            again = retold(one.quote, self.told.policy.currency if self.told.policy else "CNY")
+            quote = quote_text(one.quote, self.lang, again=again) if one.quote else ""
             said = [where, f"[{say(f'trust.{one.trust}', self.lang)}]", quote]
             yield f"{indent}- {' '.join(word for word in said if word)}"
             if one.note is not None:

@@ -72,7 +72,7 @@ class Behaviour:
         one = self.forgone
         if one.value == one.low == one.high == 0:
             return Phrase("simulation.forgone_none")
-        source = Phrase("simulation.yours") if one.source == YOURS else one.source
+        source = Phrase("simulation.yours") if one.source == YOURS else _source(one.source)
         return Phrase.of("simulation.forgone", share=f"{100 * one.value:g}", source=source)
 
     def words(self) -> Phrase:
@@ -81,7 +81,7 @@ class Behaviour:
             "simulation.stated",
             inpatient=_told(self.inpatient),
             outpatient=_told(self.outpatient),
-            source=self.inpatient.source,
+            source=_source(self.inpatient.source),
             forgone=self._forgone(),
         )
 
@@ -134,6 +134,18 @@ def _one(entry: dict[str, Any], sources: dict[str, str]) -> Stated:
     if "care" in entry and not (made.low > -2 and made.value <= 0):
         raise ValueError(f"an own-price elasticity lies above -2 and is not above 0, unlike {made.value}")
     return made
+
+
+def _source(told: str) -> str | Phrase:
+    """Say a source that is shipped in the reader's language; one of a user's file stands as it is written."""
+    names = {text: name.replace("-", "_") for name, text in _shipped_sources().items()}
+    return Phrase(f"simulation.source_{names[told]}") if told in names else told
+
+
+@functools.lru_cache(maxsize=1)
+def _shipped_sources() -> dict[str, str]:
+    found: dict[str, str] = tomllib.loads(_FILE.read_text(encoding="utf-8"))["sources"]
+    return found
 
 
 def _told(one: Stated) -> str:

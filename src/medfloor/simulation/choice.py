@@ -67,6 +67,8 @@ class Package:
             return say("optimise.best", lang, aim=say(f"optimise.aim_{self.aim.replace('-', '_')}", lang))
         if self.kind == "best" or self.kind == "status_quo":
             return say(f"optimise.{self.name}", lang)
+        if self.kind == "front":
+            return say("optimise.front_point", lang, number=self.name.rpartition("_")[2])
         return self.name
 
     def to_dict(self) -> dict[str, Any]:
@@ -261,7 +263,10 @@ class Optimum:
             kind = "percent" if KINDS[row["aim"]] == "proportion" else "amount"
             known = row["low"] is not None and math.isfinite(row["low"])
             wide = f" ± {figure_text((row['high'] - row['low']) / 2, kind)}" if known else ""
-            rows.setdefault(key, []).append(figure_text(row["change"], kind) + wide)
+            told = figure_text(row["change"], kind) + wide
+            if kind == "percent":  # a change of a share is one in points
+                told = told.replace(" %", f" {say('optimise.unit_points', lang)}")
+            rows.setdefault(key, []).append(told)
             if row["aim"] == AIMS[-1]:
                 rows[key].append(figure_text(row["of_budget"], "percent"))
         return say("optimise.again", lang), heads, [[*key, *cells] for key, cells in rows.items()], 3

@@ -131,11 +131,16 @@ def _wins(row: dict[str, Any]) -> bool:
     return row["high"] is not None and row["high"] < 0
 
 
-def _change(row: dict[str, Any]) -> str:
-    """Write a change with half the width of its interval."""
+def _change(row: dict[str, Any]) -> str | Phrase:
+    """Write a change with half the width of its interval; a change of a share is one in percentage points."""
     kind = "percent" if row["aim"] in ("headcount", "overshoot") else "amount"
     text = figure_text(row["change"], kind)
-    return text if row["high"] is None else f"{text} ± {figure_text((row['high'] - row['low']) / 2, kind)}"
+    text = text if row["high"] is None else f"{text} ± {figure_text((row['high'] - row['low']) / 2, kind)}"
+    return _points(text) if kind == "percent" else text
+
+
+def _points(text: str) -> Phrase:
+    return Phrase.of("optimise.in_points", change=text.replace(" %", ""))
 
 
 def _about_bounds(levers: Levers, winners: Sequence[Package]) -> Iterator[Phrase]:
@@ -192,7 +197,7 @@ def _about_aims(now: Figures, winners: Sequence[Package]) -> Iterator[Phrase]:
         more = counted.figures.aims["gap"] - deepest.figures.aims["gap"]
         fewer = deepest.figures.aims["headcount"] - counted.figures.aims["headcount"]
         yield Phrase.of(
-            "optimise.aims_differ", more=figure_text(more, "amount"), fewer=figure_text(fewer, "percent"),
+            "optimise.aims_differ", more=figure_text(more, "amount"), fewer=_points(figure_text(fewer, "percent")),
             gap=figure_text(deepest.figures.aims["gap"], "amount"),
             headcount=figure_text(deepest.figures.aims["headcount"], "proportion"),
         )  # fmt: skip

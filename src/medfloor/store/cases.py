@@ -188,26 +188,41 @@ def cases(
     state: str | Sequence[str] | None = None,
     place: str | None = None,
     due_before: date | None = None,
+    due_from: date | None = None,
+    due_for: str | None = None,
     category: str | None = None,
     after: str | None = None,
     limit: int | None = 100,
 ) -> list[CaseLine]:
     """List cases of the actor's place, what is due first first; `after` is the `cursor` of the line to go on from.
 
-    `due_before` gives those with a deadline before that day: with today, those that are overdue.
+    `due_before` gives those with a deadline before that day: with today, those that are overdue. `due_from` gives those
+    with a deadline on that day or later, and `due_for` those whose deadline is for it (visit, decision, help).
     """
     table = watch_case
-    found = sa.select(table).where(*_seen(actor, place))
-    if state is not None:
-        found = found.where(table.c.state.in_([state] if isinstance(state, str) else list(state)))
+    found = sa.select(table).where(*_seen(actor, place), *_chosen(state, due_before, due_from, due_for))
     if category is not None:
         found = found.where(table.c.category == category)
-    if due_before is not None:
-        found = found.where(table.c.due_on < due_before)
     if after is not None:
         found = found.where(_behind(after))
     found = found.order_by(table.c.due_on.is_(None), table.c.due_on, table.c.case_id).limit(limit)
     return [_line(row) for row in connection.execute(found)]
+
+
+def count_listed(
+    connection: sa.Connection,
+    actor: Actor,
+    *,
+    state: str | Sequence[str] | None = None,
+    place: str | None = None,
+    due_before: date | None = None,
+    due_from: date | None = None,
+    due_for: str | None = None,
+) -> int:
+    """Count the cases that `cases` lists."""
+    asked = sa.select(sa.func.count()).select_from(watch_case)
+    asked = asked.where(*_seen(actor, place), *_chosen(state, due_before, due_from, due_for))
+    return int(connection.execute(asked).scalar_one())
 
 
 def count_cases(connection: sa.Connection, actor: Actor, *, on: date) -> list[tuple[str, str, int, int]]:
@@ -604,6 +619,22 @@ def _events_of(connection: sa.Connection, case_ids: Sequence[str]) -> dict[str, 
 def _seen(actor: Actor, place: str | None) -> list[sa.ColumnElement[bool]]:
     clauses = [watch_case.c.place.startswith(place_prefix(one), autoescape=True) for one in (actor.place, place) if one]
     return clauses or [sa.true()]
+
+
+def _chosen(
+    state: str | Sequence[str] | None, due_before: date | None, due_from: date | None, due_for: str | None
+) -> list[sa.ColumnElement[bool]]:
+    table = watch_case
+    clauses: list[sa.ColumnElement[bool]] = []
+    if state is not None:
+        clauses.append(table.c.state.in_([state] if isinstance(state, str) else list(state)))
+    if due_before is not None:
+        clauses.append(table.c.due_on < due_before)
+    if due_from is not None:
+        clauses.append(table.c.due_on >= due_from)
+    if due_for is not None:
+        clauses.append(table.c.due_for == due_for)
+    return clauses
 
 
 def _behind(cursor: str) -> sa.ColumnElement[bool]:

@@ -5,6 +5,7 @@ Ids are the office's own, so that who may see people can follow a lead; results 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 
 from medfloor.errors import InputError
 from medfloor.store.schema import account, claim, entry
-from medfloor.store.watching import register_of
+from medfloor.store.watching import register_of, settled_of
 
 _KINDS: dict[str, pl.DataType] = {
     "claim_id": pl.String(), "person_id": pl.String(), "provider_id": pl.String(), "care_type": pl.String(),
@@ -64,6 +65,26 @@ def office_year(connection: sa.Connection, year: int) -> OfficeYear:
     )
     held = register.spells.select("person_id", "group", "from_date", "to_date", "detail")
     return OfficeYear(_in_yuan(claims), people, homes, held)
+
+
+def last_care(connection: sa.Connection, year: int) -> date | None:
+    """Give the last day of care in a calendar year of which the office has a claim; None where it has none."""
+    asked = sa.select(sa.func.max(claim.c.end_date)).where(
+        claim.c.end_date >= date(year, 1, 1), claim.c.end_date <= date(year, 12, 31)
+    )
+    return connection.execute(asked).scalar()
+
+
+def with_paid(connection: sa.Connection, claims: pl.DataFrame, year: int, care: Sequence[str]) -> pl.DataFrame:
+    """Add what the ledger says that basic insurance paid of each claim (`pay_basic`, yuan), as it stands now.
+
+    Only what claims of these kinds of care were paid is said: what fills another ceiling does not fill this one.
+    """
+    settled = settled_of(connection, year=year, tiers=("basic",)).select(
+        "claim_id", (pl.col("pay_basic_fen") / 100).alias("pay_basic")
+    )
+    paid = pl.when(pl.col("care_type").is_in(list(care))).then(pl.col("pay_basic")).otherwise(0.0).fill_null(0.0)
+    return claims.join(settled, on="claim_id", how="left", maintain_order="left").with_columns(paid.alias("pay_basic"))
 
 
 def _yuan(name: str) -> pl.Expr:

@@ -103,6 +103,22 @@ def _open_before(connection: sa.Connection, same: Mapping[str, Any], now: dateti
     return None if row is None else _proposal(row)
 
 
+def pending_reversals(connection: sa.Connection, claim_id: str, person_id: str, *, now: datetime) -> list[Proposal]:
+    """List what is proposed to take a claim back and is not over: open in time, or approved and not carried out."""
+    table = schema.proposal
+    since = now - timedelta(days=office_of(connection).proposal_days)
+    asked = sa.select(table).where(
+        table.c.kind == "reversal",
+        table.c.person_id == person_id,
+        sa.or_(
+            sa.and_(table.c.state == "open", table.c.proposed_at >= since),
+            sa.and_(table.c.state == "approved", table.c.outcome.is_(None)),
+        ),
+    )
+    found = [_proposal(row) for row in connection.execute(asked.order_by(table.c.id))]
+    return [one for one in found if one.payload.get("claim_id") == claim_id]
+
+
 def _without_numbers(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Mask identity numbers in what people wrote; ids stay as they are."""
     written = {name: without_identities(str(payload[name])) for name in _WRITTEN & payload.keys() if payload[name]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from statistics import quantiles
@@ -93,14 +93,8 @@ def by_urgency(
     columns of `ALERTS`, alert_id, case_id and case_state of the household's case, place, run and rank.
     """
     rank = sa.case(_RANKS, value=alert.c.urgency, else_=len(_RANKS))
-    clauses = [alert.c.as_of > since, (alert.c.kind == APART) if apart else (alert.c.kind != APART)]
     same = {"signal": signal, "kind": kind, "urgency": urgency, "screening_id": run}
-    clauses += [alert.c[name] == value for name, value in same.items() if value is not None]
-    clauses += _within(alert.c.place, actor, place)
-    if state == NO_CASE:
-        clauses.append(watch_case.c.case_id.is_(None))
-    elif state is not None:
-        clauses.append(watch_case.c.state == state)
+    clauses = _chosen(actor, same, since=since, apart=apart, place=place, state=state)
     if after is not None:
         clauses.append(sa.or_(rank > after[0], sa.and_(rank == after[0], alert.c.id < after[1])))
     more = (alert.c.id, watch_case.c.case_id, alert.c.place, alert.c.screening_id, watch_case.c.state, rank)
@@ -112,6 +106,44 @@ def by_urgency(
         .limit(limit)
     )
     return _frame(connection.execute(asked).all(), {**ALERTS, **_MORE})
+
+
+def count_by_urgency(
+    connection: sa.Connection,
+    actor: Actor,
+    *,
+    since: date,
+    apart: bool = False,
+    signal: str | None = None,
+    kind: str | None = None,
+    urgency: str | None = None,
+    place: str | None = None,
+    state: str | None = None,
+    run: int | None = None,
+) -> int:
+    """Count the alerts that `by_urgency` lists."""
+    same = {"signal": signal, "kind": kind, "urgency": urgency, "screening_id": run}
+    asked = (
+        sa.select(sa.func.count())
+        .select_from(alert)
+        .outerjoin(watch_case, watch_case.c.household_id == alert.c.household_id)
+        .where(*_chosen(actor, same, since=since, apart=apart, place=place, state=state))
+    )
+    return int(connection.execute(asked).scalar_one())
+
+
+def _chosen(
+    actor: Actor, same: Mapping[str, str | int | None], *, since: date, apart: bool, place: str | None,
+    state: str | None,
+) -> list[sa.ColumnElement[bool]]:  # fmt: skip
+    clauses = [alert.c.as_of > since, (alert.c.kind == APART) if apart else (alert.c.kind != APART)]
+    clauses += [alert.c[name] == value for name, value in same.items() if value is not None]
+    clauses += _within(alert.c.place, actor, place)
+    if state == NO_CASE:
+        clauses.append(watch_case.c.case_id.is_(None))
+    elif state is not None:
+        clauses.append(watch_case.c.state == state)
+    return clauses
 
 
 def waiting_for_visit(connection: sa.Connection, actor: Actor, *, day: date, apart: bool = False) -> pl.DataFrame:

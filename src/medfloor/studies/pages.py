@@ -214,6 +214,8 @@ def endings(study: Study, lang: str) -> list[tuple[str, list[str]]]:
 
 def draw(picture: Picture, lang: str) -> bytes | str:
     """Draw a figure as SVG; where its content does not allow it, say why."""
+    if picture.undrawn is not None:
+        return picture.undrawn.say(lang)
     try:
         chart = chart_of(picture, lang)
     except MedfloorError as error:

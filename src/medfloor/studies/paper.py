@@ -45,6 +45,8 @@ def _part(study: Study, section: Section, lang: str) -> Part:
 
 def _plate(picture: Picture, lang: str) -> Plate | str:
     """Draw a figure; its definition and notes stand below it as text, where they can be read and searched."""
+    if picture.undrawn is not None:
+        return picture.undrawn.say(lang)
     try:
         chart = chart_of(picture, lang)
     except MedfloorError as error:

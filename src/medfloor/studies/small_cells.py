@@ -64,7 +64,12 @@ def _picture(picture: Picture, few: int) -> Picture:
     if not isinstance(picture.content, Result):
         return picture
     rows = _kept(picture.content, few)
-    return picture if rows is picture.content.rows else replace(picture, content=replace(picture.content, rows=rows))
+    if rows is picture.content.rows:
+        return picture
+    told = rows["group"].is_not_null().any()
+    # What is left of a figure of groups without any group is nothing to draw.
+    undrawn = None if told else Phrase.of("study_paper.all_hidden", title=picture.title, few=few)
+    return replace(picture, content=replace(picture.content, rows=rows), undrawn=undrawn)
 
 
 def _kept(result: Result, few: int) -> pl.DataFrame:

@@ -46,12 +46,16 @@ class Table:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """Be one figure of a study: a fit or a measure, and which kind of figure (None: the one that fits)."""
+    """Be one figure of a study: a fit or a measure, and which kind of figure (None: the one that fits).
+
+    `undrawn` says why the figure is not shown, where it is not: the sentence stands in its place.
+    """
 
     name: str
     title: Phrase
     content: Fit | Result
     kind: str | None = None
+    undrawn: Phrase | None = None
 
 
 @dataclass(frozen=True, slots=True)

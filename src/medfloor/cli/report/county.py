@@ -65,6 +65,7 @@ def _of_folder(asked: dict[str, Any]) -> tuple[CountyYear, CountyInputs]:
     from medfloor.policy.model import GROUPS
     from medfloor.reports.county_report import CountyInputs
     from medfloor.studies.county import read_county
+    from medfloor.words import say
 
     folder = Path(asked["folder"])
     if not folder.is_dir():
@@ -77,7 +78,8 @@ def _of_folder(asked: dict[str, Any]) -> tuple[CountyYear, CountyInputs]:
     )  # fmt: skip
     lang = asked["lang"]
     return found, CountyInputs(
-        asked["name"] or folder.resolve().name, folder.resolve().name, _law(policies, lang), county.synthetic,
+        asked["name"] or folder.resolve().name,
+        say("county_report.folder_data", lang, folder=folder.resolve().name), _law(policies, lang), county.synthetic,
         asked["few"] or 5, county.counts.get("refused", 0), county.counts["taken_back"],
         _cliffs(policies, found.year) if policies and not asked["no_cliffs"] else None,
         funds=_funds(folder, county.law, found.year) if county.law else (),

@@ -1,5 +1,6 @@
 """Look claims over by rules: leads with evidence for a person to follow, never verdicts."""
 
+from medfloor.fund.supervision.ceiling import ceiling_of, rules_under
 from medfloor.fund.supervision.leads import Leads
 from medfloor.fund.supervision.planted import Judged, Planted, judge, plant
 from medfloor.fund.supervision.rules import Rule, Rules, read_rules, shipped_rules
@@ -11,9 +12,11 @@ __all__ = [
     "Planted",
     "Rule",
     "Rules",
+    "ceiling_of",
     "judge",
     "plant",
     "read_rules",
+    "rules_under",
     "shipped_rules",
     "supervise",
 ]

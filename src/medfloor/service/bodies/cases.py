@@ -10,6 +10,7 @@ from medfloor.service.bodies.fields import Answer, Body, Day, DayOut, Id, Moment
 
 State = Literal["found", "verified", "published", "recognised", "helped", "risk_stable", "removed", "refused"]
 Category = Literal["unstable", "edge", "sudden"]
+DueFor = Literal["visit", "decision", "help"]
 Source = Literal["alert", "application", "cadre", "department"]
 Step = Literal[
     "verified", "published", "objected", "answered", "recognised", "helped", "visited", "risk_stable", "relapsed",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, get_args
 from urllib.parse import urlencode
 
@@ -16,13 +17,14 @@ from medfloor.errors import ConflictError, InputError, NotFoundError, UsageError
 from medfloor.money import MAX_FEN, format_yuan, parse_fen
 from medfloor.service import following
 from medfloor.service.access import Acting
-from medfloor.service.bodies.cases import CaseAnswer, FollowAnswer, FoundBody, NoticeAnswer, State, StepBody
+from medfloor.service.bodies.cases import CaseAnswer, DueFor, FollowAnswer, FoundBody, NoticeAnswer, State, StepBody
 from medfloor.service.bodies.fields import ID_PATTERN
 from medfloor.service.pages.frame import go, page
 from medfloor.service.pages.watch_parts import render_watch
 from medfloor.service.problems import field_errors, status_of, title_of
 from medfloor.service.routes import alerts, cases, households
 from medfloor.service.running import Running, running
+from medfloor.store.cases import count_listed
 from medfloor.store.office import office_of
 from medfloor.store.roles import ROLES, may
 from medfloor.store.watching import rules_of
@@ -37,6 +39,8 @@ ROWS = 50
 ALERTS = 20
 NEAR_DAYS = 3
 """A deadline so many days ahead is shown as near."""
+WEEK = 7
+"""Deadlines of so many days, today's among them, are listed as due soon: those that the first page counts."""
 
 _INCOME = ("income_head", "line_head", "labour_capacity")
 FORMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -86,12 +90,18 @@ def list_cases(
     run: Run,
     state: Annotated[str, Query(max_length=12)] = "",
     place: Annotated[str, Query(max_length=12, pattern="^[0-9]*$")] = "",
+    due: Annotated[str, Query(max_length=8)] = "",
+    due_for: Annotated[str, Query(max_length=8)] = "",
     overdue: Annotated[bool, Query()] = False,
     cursor: Annotated[str, Query(max_length=200, pattern="^[A-Za-z0-9_=-]*$")] = "",
     household: Annotated[str, Query(max_length=64, pattern=rf"^$|{ID_PATTERN}")] = "",
 ) -> Response:
     """List cases, what is due first before the others, and let one be opened."""
-    asked = {"state": state if state in get_args(State) else "", "place": place, "overdue": overdue}
+    asked = {
+        "state": state if state in get_args(State) else "", "place": place,
+        "due": "overdue" if overdue else due if due in ("overdue", "week") else "",
+        "due_for": due_for if due_for in get_args(DueFor) else "",
+    }  # fmt: skip
     return _cases(request, acting, run, asked, cursor, {"household_id": household, "day": _today(acting)}, {})
 
 
@@ -110,7 +120,7 @@ async def open_case(request: Request, acting: Annotated[Acting, page("find_case"
         errors = {field.get(error.code, "form"): title_of(error.code, status, acting.language)}
     else:
         return go(f"/watch/cases/{made.case_id}", done="recorded")
-    asked = {"state": "", "place": "", "overdue": False}
+    asked = dict.fromkeys(("state", "place", "due", "due_for"), "")
     return await run_in_threadpool(_cases, request, acting, run, asked, "", fields, errors, status=status)
 
 
@@ -194,17 +204,25 @@ def notice(
 
 
 def _cases(
-    request: Request, acting: Acting, run: Running, asked: dict[str, Any], cursor: str, fields: Mapping[str, str],
+    request: Request, acting: Acting, run: Running, asked: dict[str, str], cursor: str, fields: Mapping[str, str],
     errors: Mapping[str, str], *, status: int = 200,
 ) -> Response:  # fmt: skip
-    found = cases.list_all(
-        acting, run, state=asked["state"] or None, due_before=None, overdue=asked["overdue"],
-        place=asked["place"] or None, cursor=cursor or None, limit=ROWS,
-    )  # fmt: skip
-    chosen = {name: (1 if value is True else value) for name, value in asked.items() if value}
+    day = following.today(acting)
+    soon = asked["due"] == "week"
+    # The week's last day belongs to it: the list takes deadlines before the day after.
+    given: dict[str, Any] = {
+        "due_before": day if asked["due"] == "overdue" else day + timedelta(days=WEEK + 1) if soon else None,
+        "due_from": day if soon else None,
+        **{name: asked[name] or None for name in ("state", "place", "due_for")},
+    }
+    found = cases.list_all(acting, run, **given, overdue=False, cursor=cursor or None, limit=ROWS)
+    with run.store.reading() as connection:
+        count = count_listed(connection, acting.actor, **given)
+    chosen = {name: value for name, value in asked.items() if value}
     return render_watch(
-        request, acting, "watch/cases.html", status=status, found=found, asked=asked, states=get_args(State),
-        today=following.today(acting), near=NEAR_DAYS, fields=fields, errors=errors, sources=SOURCES,
+        request, acting, "watch/cases.html", status=status, found=found, asked=asked, count=count,
+        states=get_args(State), steps=get_args(DueFor), week=WEEK, today=day, near=NEAR_DAYS, fields=fields,
+        errors=errors, sources=SOURCES,
         may_open=may(acting.actor, "find_case"), more=urlencode({**chosen, "cursor": found.next or ""}),
     )  # fmt: skip
 

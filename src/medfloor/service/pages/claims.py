@@ -27,6 +27,7 @@ from medfloor.service.problems import field_errors, status_of, title_of
 from medfloor.service.routes import settlements
 from medfloor.service.running import Running, running
 from medfloor.store.office import office_of
+from medfloor.store.proposals import pending_reversals
 from medfloor.store.roles import may
 from medfloor.tables import AREAS, CARE_TYPES, FACILITY_LEVELS, REFERRALS
 
@@ -140,12 +141,14 @@ def _shown(
     body, settled, person, entries = _read(run, acting, claim_id, "read_settlement")
     with run.store.reading() as connection:
         limit = office_of(connection).reversal_limit_fen
+        pending = pending_reversals(connection, claim_id, body.person_id, now=acting.now)
     return render(
         request, acting, "people/claim.html", status=status, claim=body, settled=settled, person=person,
         entries=entries, parts=_parts(run, acting, settled), error=error,
         reason=(reason or {}).get("reason", ""),
         request_key=(reason or {}).get("request_key") or new_key(),
         may_reverse=may(acting.actor, "reverse"), may_correct=may(acting.actor, "correct"),
+        pending=pending, may_proposals=may(acting.actor, "read_proposals"),
         over_limit=settled.pay_total_fen > limit, limit=limit, **_explanation(run, acting, claim_id),
     )  # fmt: skip
 

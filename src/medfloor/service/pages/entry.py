@@ -28,8 +28,16 @@ _YEAR = 365 * 24 * 3600
 
 @router.get("/login", dependencies=[Depends(anyone)])
 async def ask(request: Request, run: Run, next: str = "/") -> Response:
-    """Show the form of signing in."""
-    return _form(request, run, own_path(next))
+    """Show the form of signing in, and keep its language for what comes after.
+
+    Every account has a language, Chinese unless somebody set it; a browser that asks for another is asked first.
+    """
+    response = _form(request, run, own_path(next))
+    shown = language_of_page(request, None)
+    if shown != LANGS[0] and request.cookies.get(LANGUAGE_COOKIE) not in LANGS:
+        # Until the browser is closed: nobody has chosen it for good.
+        response.set_cookie(LANGUAGE_COOKIE, shown, httponly=True, secure=run.settings.https, samesite="lax", path="/")
+    return response
 
 
 @router.post("/login", dependencies=[Depends(anyone)])

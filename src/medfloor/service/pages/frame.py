@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from medfloor import __version__
 from medfloor.periods import OFFICE_ZONE
+from medfloor.policy.quotations import retold
 from medfloor.reports import typeface
 from medfloor.service import csrf
 from medfloor.service.access import Acting, Need, need
@@ -77,7 +78,7 @@ def render(
 
     Templates know `t(key, **values)` (the sentence of a key), `lang`, `acting`, `menu`, `csrf_token`, `static(name)`,
     and the filters `yuan`, `day`, `moment`, `count`, `percent`, `grouped` (an amount in text), `named`, `told` (the
-    detail of an error).
+    detail of an error), `retold` (whether a quotation is an English retelling of a Chinese law).
     """
     lang = acting.language if acting is not None else language_of_page(request, None)
     text = _environment().get_template(template).render(
@@ -297,7 +298,7 @@ def _environment() -> jinja2.Environment:
         "yuan": yuan, "day": jinja2.pass_context(lambda context, value: day(value, context["lang"])),
         "moment": jinja2.pass_context(lambda context, value: moment(value, context["lang"])),
         "named": jinja2.pass_context(lambda context, value, section: _named(value, section, context["lang"])),
-        "count": count, "percent": percent, "grouped": grouped, "few": few,
+        "count": count, "percent": percent, "grouped": grouped, "few": few, "retold": retold,
         "fielded": jinja2.pass_context(lambda context, field: fielded(field, context["lang"])),
         "told": jinja2.pass_context(lambda context, detail: told(detail, context["lang"])),
     }  # fmt: skip

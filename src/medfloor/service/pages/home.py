@@ -17,6 +17,7 @@ from medfloor.periods import OFFICE_ZONE
 from medfloor.service import jobs as queue
 from medfloor.service.access import Acting
 from medfloor.service.looking import in_place, look
+from medfloor.service.pages.cases import WEEK
 from medfloor.service.pages.frame import page, render
 from medfloor.service.pages.shown import colour_of, tier_name
 from medfloor.service.paging import Cursor, cursor_of, number_of
@@ -37,8 +38,8 @@ Run = Annotated[Running, Depends(running)]
 Reader = Annotated[Acting, page("read_settlements")]
 MonthText = Annotated[str, Query(max_length=7, pattern=rf"^$|{MONTH_PATTERN}")]
 ROWS = 50
-NEAR_DAYS = 7
-"""A deadline is near so many days ahead."""
+NEAR_DAYS = WEEK
+"""A deadline is near so many days ahead, as the list of cases filters it."""
 REJECT_DAYS = 31
 _KEPT_AT_MOST = 128
 _STILL = timedelta(minutes=1)
@@ -78,7 +79,8 @@ def home(request: Request, acting: Annotated[Acting, page(None)], run: Run) -> R
     values: dict[str, Any] = {
         "today": today, "month": this, "near_days": NEAR_DAYS, "figures": None, "parts": [], "odd": None,
         "watched": None, "near": None, "reserve": None, "works": [], "leads": None,
-        "may_cases": may(acting.actor, "read_cases"), "may_settings": may(acting.actor, "manage_settings"),
+        "may_cases": may(acting.actor, "read_cases"), "may_alerts": may(acting.actor, "read_alerts"),
+        "may_settings": may(acting.actor, "manage_settings"),
         "may_run": may(acting.actor, "run_jobs"),
     }  # fmt: skip
     with run.store.reading() as connection:

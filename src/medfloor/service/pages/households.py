@@ -11,6 +11,7 @@ from medfloor.service.access import Acting
 from medfloor.service.bodies.fields import ID_PATTERN
 from medfloor.service.explaining import household_letter
 from medfloor.service.outlook import today, year_on
+from medfloor.service.pages.cases import NEAR_DAYS
 from medfloor.service.pages.frame import page, render
 from medfloor.service.pages.shown import colour_of, tier_name
 from medfloor.service.routes import alerts, households
@@ -72,7 +73,7 @@ def letter(
 
 def _watched(run: Running, acting: Acting, household_id: str) -> dict[str, Any]:
     """Give the household's case and latest alerts, to those who may see them."""
-    found: dict[str, Any] = {"case": None, "alerts": None}
+    found: dict[str, Any] = {"case": None, "alerts": None, "today": today(acting), "near": NEAR_DAYS}
     if may(acting.actor, "read_cases"):
         with run.store.reading() as connection:
             file = case_of_household(connection, household_id, actor=acting.actor)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import tomllib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -10,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from medfloor.errors import MedfloorError, NotFoundError
+from medfloor.periods import OFFICE_ZONE
 from medfloor.service import reforms, trials
 from medfloor.service.access import Acting
 from medfloor.service.bodies.policies import ADDRESS_PATTERN
@@ -29,6 +32,7 @@ from medfloor.service.pages.results import (
 )
 from medfloor.service.routes import policies
 from medfloor.service.running import Running
+from medfloor.store.office_year import last_care
 from medfloor.words import say
 
 router = APIRouter(include_in_schema=False)
@@ -143,12 +147,26 @@ def _form(
                 saved.append(reforms.find(run.settings, key))
             except NotFoundError:
                 continue
+    # The year of today is never over, and its claims are the ones that somebody asks for first.
+    with run.store.reading() as connection:
+        reach = last_care(connection, acting.now.astimezone(OFFICE_ZONE).year)
     return render(
-        request, acting, "results/laboratory.html", status=status, asked=asked, errors=errors,
+        request, acting, "results/laboratory.html", status=status, asked=asked, errors=errors, reach=reach,
         shipped=reforms.shipped(), saved=saved, policies=offered(run, acting.language),
         folders=data_of(run, folders=True), jobs=listed(run, SUBJECT), subject=SUBJECT, aims=_AIMS,
         levers=asked["vary"] or LEVERS.read_text(encoding="utf-8"), kind=asked.get("kind", ""),
+        moves=_moves(acting.language),
     )  # fmt: skip
+
+
+@functools.cache
+def _moves(lang: str) -> tuple[tuple[str, str, str], ...]:
+    """Name the numbers that a search moves unless others are given: words, how each moves, and from where to where."""
+    found = tomllib.loads(LEVERS.read_text(encoding="utf-8"))["vary"]
+    return tuple(
+        (one["name"][lang], say(f"lab_page.way_{one.get('as', 'value')}", lang), f"{one['low']:g} – {one['high']:g}")
+        for one in found
+    )
 
 
 add_routes(router, SUBJECT)

@@ -44,6 +44,8 @@ _FIELDS = {
 }  # fmt: skip
 """Code of a refusal -> the field of the form that it is about."""
 _TEMPLATE = tuple(one.name for one in CLAIMS.columns if one.name != "reverses")
+_NEEDED = tuple(one.name for one in CLAIMS.columns if one.required)
+"""Columns that a file must have, with something in each row; the form of one claim works `in_scope` out, a file not."""
 
 
 @router.get("/settle")
@@ -171,7 +173,7 @@ def _batches(
         mine = kept.newest_batches(connection, acting.actor.login)
     return render(
         request, acting, "people/batches.html", status=status, mine=mine, error=error, detail=detail,
-        columns=_TEMPLATE, most=batches.MOST_ROWS,
+        needed=_NEEDED, others=[name for name in _TEMPLATE if name not in _NEEDED], most=batches.MOST_ROWS,
     )  # fmt: skip
 
 

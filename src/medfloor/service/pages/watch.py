@@ -27,7 +27,7 @@ from medfloor.service.running import Running, running
 from medfloor.service.visits import MOST, week_of
 from medfloor.store.roles import may
 from medfloor.store.watching import rules_of, runs
-from medfloor.store.watchlist import APART, NO_CASE, by_urgency, cursor_after, cursor_from, townships
+from medfloor.store.watchlist import APART, NO_CASE, by_urgency, count_by_urgency, cursor_after, cursor_from, townships
 from medfloor.watch import told
 
 router = APIRouter(include_in_schema=False)
@@ -187,6 +187,7 @@ def _listed(
         )
         rows = list(told(found, acting.language).iter_rows(named=True))
         values = {
+            "count": count_by_urgency(connection, acting.actor, since=since, apart=apart, **given),
             "alerts": rows, "towns": townships(connection, acting.actor),
             "next": cursor_after(rows[-1]) if len(rows) == ROWS else "",
         }  # fmt: skip

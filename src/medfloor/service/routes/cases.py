@@ -16,6 +16,7 @@ from medfloor.service.access import Acting, need
 from medfloor.service.bodies.cases import (
     CaseAnswer,
     CasesPage,
+    DueFor,
     FindingAnswer,
     FindingsPage,
     FoundBody,
@@ -55,6 +56,8 @@ def list_all(
     run: Run,
     state: Annotated[State | None, Query(description="State. 状态")] = None,
     due_before: Annotated[Day | None, Query(description="With a deadline before this day. 此日前到期")] = None,
+    due_from: Annotated[Day | None, Query(description="With a deadline on this day or later. 此日起到期")] = None,
+    due_for: Annotated[DueFor | None, Query(description="What the deadline is for. 期限事项")] = None,
     overdue: Annotated[bool, Query(description="Only what is late today. 仅逾期")] = False,
     place: Place = None,
     cursor: Cursor = None,
@@ -66,8 +69,9 @@ def list_all(
 
     def work(connection: sa.Connection) -> tuple[CasesPage, list[str]]:
         found = cases.cases(
-            connection, acting.actor, state=state, place=place, due_before=before, after=_after(cursor), limit=limit
-        )
+            connection, acting.actor, state=state, place=place, due_before=before, due_from=due_from, due_for=due_for,
+            after=_after(cursor), limit=limit,
+        )  # fmt: skip
         page = CasesPage(
             items=[following.line_answer(one, day) for one in found],
             next=_cursor(found[-1].cursor) if len(found) == limit else None,
