@@ -87,7 +87,7 @@ def test_a_letter_is_written_from_the_store(office: Path) -> None:
     assert code == 0, said
     shown = (office / "a.html").read_text("utf-8")
     # Both members' bills, and nobody else's; the office signs.
-    assert "以上 2 笔费用一共 100,000.00 元" in shown
+    assert "您家这 2 笔费用一共 100,000.00 元" in shown
     assert "示范县医疗保障局" in shown
     with sqlite3.connect(office / "medfloor.db") as connection:
         seen = [row[0] for row in connection.execute("select person_id from audit where action = 'print_letter'")]
