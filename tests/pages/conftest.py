@@ -15,7 +15,7 @@ from office import OfficeAtWork, running_office
 from playwright.sync_api import Browser, sync_playwright
 from visits import CHROMIUM, FLAGS, Visit, must_have_browser, on_loopback, visiting
 
-from medfloor.service import demonstration
+from medfloor.service import demonstration, trials
 from medfloor.service.settings import Settings
 from medfloor.store.engine import Store, open_store
 from medfloor.store.keys import Keyring, new_keys
@@ -96,3 +96,16 @@ def visit(browser: Browser, address: str) -> Iterator[Callable[..., Visit]]:
             return stack.enter_context(opened)
 
         yield begin
+
+
+@pytest.fixture(scope="module")
+def small_sample() -> Iterator[None]:
+    """Try reforms on a tenth of the usual sample."""
+    whole = trials.SAMPLE_PEOPLE
+    trials._population.cache_clear()
+    trials._world.cache_clear()
+    trials.SAMPLE_PEOPLE = 1_000
+    yield
+    trials.SAMPLE_PEOPLE = whole
+    trials._population.cache_clear()
+    trials._world.cache_clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from office import Caller, OfficeAtWork
 
 from medfloor.errors import ConflictError, InputError, NotFoundError
 from medfloor.policy.load import load_policy
-from medfloor.service import jobs, laboratory, policy_files, reforms, trials
+from medfloor.service import jobs, laboratory, policy_files, reforms
 from medfloor.service.pages import policies as pages
 from medfloor.service.problems import title_of
 from medfloor.service.work import Task
@@ -31,19 +31,7 @@ OWN = (
 )
 REFORM = f"change:\n  {RATE}: 91\n"
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_sample() -> Iterator[None]:
-    """Try reforms on a tenth of the usual sample."""
-    whole = trials.SAMPLE_PEOPLE
-    trials._population.cache_clear()
-    trials._world.cache_clear()
-    trials.SAMPLE_PEOPLE = 1_000
-    yield
-    trials.SAMPLE_PEOPLE = whole
-    trials._population.cache_clear()
-    trials._world.cache_clear()
+pytestmark = pytest.mark.usefixtures("small_sample")
 
 
 @pytest.fixture

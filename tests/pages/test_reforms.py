@@ -26,20 +26,8 @@ from medfloor.store.engine import Store
 BEIJING = "cn/beijing@2024-01-01"
 CAP = "tiers/critical_illness/parts/year/deductible/amount"
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
+pytestmark = pytest.mark.usefixtures("small_sample")
 FIRST = f"change:\n  {CAP}: 1000\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_sample() -> Iterator[None]:
-    """Try reforms on a tenth of the usual sample."""
-    whole = trials.SAMPLE_PEOPLE
-    trials._population.cache_clear()
-    trials._world.cache_clear()
-    trials.SAMPLE_PEOPLE = 1_000
-    yield
-    trials.SAMPLE_PEOPLE = whole
-    trials._population.cache_clear()
-    trials._world.cache_clear()
 
 
 @pytest.fixture
