@@ -1,11 +1,18 @@
-"""Time a run from Parquet to Parquet with all checks against Polars scanning, sorting and writing the same columns."""
+"""Time a run from Parquet to Parquet with all checks against Polars scanning, sorting and writing the same columns.
+
+`python benchmarks/files.py [CLAIMS] [RUNS]`. Each run has a process of its own; the programs take turns, so that other
+work stretches all alike. Memory a claim comes from the same runs at a fifth of the size: what the peak grew by.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from made_up import files
 from timing import table
@@ -29,39 +36,70 @@ FRAME = """
 import json, resource, time
 start = time.perf_counter()
 {code}
-print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps([time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024]))
 """
+PROGRAMS = {
+    "Polars: scan, sort, write the same columns": PLAIN,
+    "medfloor settle": OURS.replace("{limit}", "None"),
+    "medfloor settle --limit-memory 2GB": OURS.replace("{limit}", "2_000_000_000"),
+}
 
 
-def measure(code: str, runs: int) -> tuple[float, float]:
-    """Run a program in processes of its own; give the shortest time in seconds and the peak of memory in GB."""
-    times, peaks = [], []
-    for _ in range(runs):
-        done = subprocess.run(
-            [sys.executable, "-c", FRAME.format(code=code)], capture_output=True, text=True, check=True, cwd=HERE
-        )
-        seconds, peak = json.loads(done.stdout.splitlines()[-1])
-        times.append(seconds)
-        peaks.append(peak * 1024 / 1e9)
-    return min(times), max(peaks)
+class Run(NamedTuple):
+    """One process: seconds by the clock and of processors, from after its start; its peak of memory in bytes."""
+
+    seconds: float
+    processor: float
+    peak: float
+
+
+def run(code: str) -> Run:
+    """Run a program in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", FRAME.format(code=code)], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return Run(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def programs(claims: int, *, shuffled: bool) -> dict[str, str]:
+    """Make the files of so many claims, and the code of each program on them."""
+    paths = [str(path) for path in files(OUT, claims, claims // 5, shuffled)]
+    names = dict(zip(("claims", "people", "spells"), paths, strict=True)) | {"out": str(OUT / "out.parquet")}
+    return {what: code.format(**names) for what, code in PROGRAMS.items()}
 
 
 def main(claims: int = 10_000_000, runs: int = 3) -> None:
     """Print the table: plain Polars, a whole run, and one below a limit of memory; sorted and shuffled input."""
-    rows = [["what", "seconds", "times Polars", "peak memory, GB"]]
+    rows = [
+        ["what", "seconds", "of processors", "times Polars", "of processors", "peak memory, GB", "bytes a claim more"]
+    ]
     for shuffled in (False, True):
-        paths = [str(path) for path in files(OUT, claims, claims // 5, shuffled)]
-        names = dict(zip(("claims", "people", "spells"), paths, strict=True)) | {"out": str(OUT / "out.parquet")}
-        order = "shuffled" if shuffled else "sorted"
-        base, memory = measure(PLAIN.format(**names), runs)
-        rows.append([f"Polars: scan, sort, write the same columns; {order} input", f"{base:.1f}", "1", f"{memory:.1f}"])
-        for label, limit in (("settle", None), ("settle --limit-memory 2GB", 2_000_000_000)):
-            seconds, memory = measure(OURS.format(**names, limit=limit), runs)
+        few = {what: run(code) for what, code in programs(claims // 5, shuffled=shuffled).items()}
+        whole = programs(claims, shuffled=shuffled)
+        done: dict[str, list[Run]] = {what: [] for what in whole}
+        for _ in range(runs):
+            for what, code in whole.items():
+                done[what].append(run(code))
+        seconds = {what: statistics.median(one.seconds for one in all_) for what, all_ in done.items()}
+        processor = {what: statistics.median(one.processor for one in all_) for what, all_ in done.items()}
+        plain = next(iter(whole))
+        for what, all_ in done.items():
+            peak = max(one.peak for one in all_)
             rows.append(
-                [f"medfloor {label}; {order} input", f"{seconds:.1f}", f"{seconds / base:.1f}", f"{memory:.1f}"]
+                [
+                    f"{what}; {'shuffled' if shuffled else 'sorted'} input",
+                    f"{seconds[what]:.1f}",
+                    f"{processor[what]:.1f}",
+                    f"{seconds[what] / seconds[plain]:.2f}",
+                    f"{processor[what] / processor[plain]:.2f}",
+                    f"{peak / 1e9:.2f}",
+                    f"{(peak - few[what].peak) / (claims - claims // 5):.0f}",
+                ]
             )
-    table(f"Parquet to Parquet with all checks, Beijing's full policy, {claims:,} claims", rows)
+    load = f"load {os.getloadavg()[0]:.1f}"
+    table(f"Parquet to Parquet with all checks, Beijing's full policy, {claims:,} claims, {load}", rows)
 
 
 if __name__ == "__main__":
-    main()
+    main(*(int(word) for word in sys.argv[1:]))

@@ -20,9 +20,11 @@ def test_both_catalogues_have_the_same_keys_in_the_same_order() -> None:
     assert list(catalogue("zh")) == list(catalogue("en"))
 
 
-@pytest.mark.parametrize("key", sorted(catalogue("en")))
-def test_a_sentence_has_the_same_placeholders_in_both_languages(key: str) -> None:
-    assert _placeholders(catalogue("zh")[key]) == _placeholders(catalogue("en")[key])
+def test_each_sentence_has_the_same_placeholders_in_both_languages() -> None:
+    # One test of all: as a test each, the thousands of sentences took longer to list than to compare.
+    chinese, english = catalogue("zh"), catalogue("en")
+    differ = [key for key in english if _placeholders(chinese[key]) != _placeholders(english[key])]
+    assert not differ
 
 
 @pytest.mark.parametrize("lang", LANGS)

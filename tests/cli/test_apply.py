@@ -13,6 +13,11 @@ Shell = Callable[[str, Path], "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
+def shell(warm_shell: Shell) -> Shell:
+    return warm_shell
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "claims.csv").write_text(
         "claim_id,person_id,care_type,start_date,end_date,facility_level,total,first_self_pay,in_scope\n"

@@ -14,6 +14,11 @@ ASK = "--claims claims.csv --people people.csv --spells spells.csv --policy cn/b
 
 
 @pytest.fixture
+def shell(warm_shell: Shell) -> Shell:
+    return warm_shell
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "claims.csv").write_text(
         "claim_id,person_id,care_type,start_date,end_date,facility_level,diagnosis,total,off_catalogue,in_scope\n"

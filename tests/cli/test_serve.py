@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,10 +25,18 @@ PROGRAM = [sys.executable, "-m", "medfloor.cli.main"]
 PASSWORD = "correct horse 7 battery"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    done = run(tmp_path, "admin", "init", "--place", "150981", "--policy", "cn/beijing")
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Set an office up as people do, once for all tests."""
+    folder = tmp_path_factory.mktemp("furnished")
+    done = run(folder, "admin", "init", "--place", "150981", "--policy", "cn/beijing")
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(furnished: Path, tmp_path: Path) -> Path:
+    shutil.copytree(furnished, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

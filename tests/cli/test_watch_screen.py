@@ -65,6 +65,20 @@ def test_files_become_alerts_with_reasons_and_all_rows_and_money_are_accounted_f
     assert pl.read_csv("may/rejected.csv").height == 2 and Path("may/absent.csv").exists()
 
 
+def test_settlements_by_place_and_month_give_the_same_and_are_in_the_record(county: Path) -> None:
+    run(*FILES, "--out", "may", code=1)
+    for month, part in pl.read_csv("settled.csv").partition_by("benefit_year", as_dict=True).items():
+        at = Path("settled") / "place=East" / f"month={month[0]}"
+        at.mkdir(parents=True)
+        part.with_columns(pl.col("settled_date").str.to_date()).write_parquet(at / "part-0.parquet")
+    run(*FILES[:-1], "settled", "--out", "again", code=1)
+    for name in ("alerts.csv", "households.csv", "rejected.csv"):
+        assert Path("may", name).read_bytes() == Path("again", name).read_bytes()
+    hashes = [json.loads(Path(at, "screening.json").read_text(encoding="utf-8"))["inputs"] for at in ("may", "again")]
+    assert hashes[0]["people.csv"] == hashes[1]["people.csv"]
+    assert len(hashes[1]["settled"]) == 64
+
+
 def test_the_same_month_again_raises_no_second_alert_and_says_so(county: Path) -> None:
     run(*FILES, "--out", "may", code=1)
     told = run(*FILES, "--known", "may", "--out", "again", "--format", "parquet", "--lang", "zh", code=1)

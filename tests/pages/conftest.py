@@ -31,7 +31,7 @@ def browser() -> Iterator[Browser]:
     """Give Debian's Chromium; without it these tests are skipped, but where CI runs they fail."""
     if not CHROMIUM:
         assert not must_have_browser(), "Chromium is missing; .ci/run installs it"
-        pytest.skip("Chromium is not installed (apt-get install chromium)")
+        pytest.skip("Chromium is not installed (apt-get install chromium-headless-shell)")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield opened

@@ -18,7 +18,9 @@ from axe_playwright_python.base import AXE_FILE_PATH
 from office import PASSWORD, OfficeAtWork
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route
 
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), "")
+# The one without windows comes first: the same engine for a third of the processor's time.
+BROWSERS = ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium", "/usr/bin/chromium-browser")
+CHROMIUM = next((path for path in BROWSERS if Path(path).exists()), "")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",

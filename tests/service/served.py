@@ -84,16 +84,21 @@ class Server:
     environment: dict[str, str]
     port: int = field(default_factory=free_port)
     workers: int = 1
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Forked | None = None
     log: Path | None = None
+    nursery: Nursery | None = None
+    """Where it is forked; without one it is started from nothing."""
 
     def start(self, *, ready: bool = True) -> Server:
         """Start it, and wait until it answers."""
-        program = [
-            sys.executable, "-c", "from medfloor.cli.main import main; main()", "serve", "--port", str(self.port),
-            "--workers", str(self.workers),
-        ]  # fmt: skip
+        words = ["serve", "--port", str(self.port), "--workers", str(self.workers)]
         self.log = Path(self.environment["MEDFLOOR_JOBS_FOLDER"]).with_name(f"served-{self.port}.log")
+        if self.nursery is not None:
+            self.process = self.nursery.start(words, self.environment, self.log)
+            if ready:
+                self.wait()
+            return self
+        program = [sys.executable, "-c", "from medfloor.cli.main import main; main()", *words]
         with self.log.open("ab") as log:
             # A session of its own, so that no signal of the tests reaches it and none of ours reaches them.
             self.process = subprocess.Popen(
@@ -363,30 +368,33 @@ def wait_until(said: Callable[[], bool], seconds: float = 30.0) -> None:
 
 
 _NURSERY = """
-import os, sys
+import importlib, json, os, sys
 import uvicorn, anyio, fastapi, sqlalchemy, numba, polars
 import psycopg, sqlalchemy.dialects.postgresql.psycopg, sqlalchemy.dialects.sqlite, alembic.script
 import medfloor.cli.serve, medfloor.service.app, medfloor.store.books, medfloor.store.ledger, medfloor.settlement.online
-import importlib
 from medfloor.service.app import ROUTES, SUBJECTS
 for name in (*SUBJECTS, *ROUTES):
     importlib.import_module(f"medfloor.service.routes.{name}")
 from medfloor.cli.main import main
 for line in sys.stdin:
-    word, number = line.split()
+    word, given = json.loads(line)
     if word == "start":
+        words, environment, log = given
         child = os.fork()
         if child == 0:
             os.setsid()
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.dup2(2, 1)
-            sys.argv = ["medfloor", "serve", "--port", number]
+            os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), 1)
+            os.dup2(1, 2)
+            os.environ.clear()
+            os.environ.update(environment)
+            sys.argv = ["medfloor", *words]
             main()
             os._exit(0)
         print(child, flush=True)
     else:
-        os.kill(int(number), 9)
-        print(os.waitpid(int(number), 0)[1], flush=True)
+        ended, status = os.waitpid(given, os.WNOHANG)
+        print(json.dumps(os.waitstatus_to_exitcode(status) if ended else None), flush=True)
 """
 
 
@@ -396,41 +404,58 @@ class Nursery:
     What is forked is the program itself from its first line on; only reading the modules is saved.
     """
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment, self.port, self.pid = environment, free_port(), 0
-        self.log = Path(environment["MEDFLOOR_JOBS_FOLDER"]).with_name("nursery.log")
-        with self.log.open("ab") as log:
+    def __init__(self, log: Path) -> None:
+        with log.open("ab") as told:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _NURSERY], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=log, text=True, start_new_session=True,
+                [sys.executable, "-c", _NURSERY], env={**os.environ, "PYTHONPATH": str(SOURCES)}, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=told, text=True, start_new_session=True,
             )  # fmt: skip
 
-    def start(self) -> None:
-        """Start a server, and wait until it answers."""
-        self.pid = self._say("start", self.port)
-        probe = Server(self.environment, self.port)
-        ends = time.monotonic() + STARTED_SECONDS
-        while probe.readiness()[0] != 200:
-            assert time.monotonic() < ends, self.log.read_text("utf-8", "replace")[-3000:]
-            time.sleep(0.01)
-
-    def kill(self) -> None:
-        """End the server without a word; see that it lived until then."""
-        status = self._say("kill", self.pid)
-        self.pid = 0
-        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, "the server had ended by itself"
+    def start(self, words: list[str], environment: dict[str, str], log: Path) -> Forked:
+        """Start a server, and give its process."""
+        return Forked(self, self.say("start", [words, environment, str(log)]))
 
     def close(self) -> None:
-        """End the server and this process."""
-        if self.pid:
-            self.kill()
+        """End this process."""
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait(30)
 
-    def _say(self, word: str, number: int) -> int:
+    def say(self, word: str, given: Any) -> Any:
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(f"{word} {number}\n")
+        self.process.stdin.write(json.dumps([word, given]) + "\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        return json.loads(self.process.stdout.readline())
+
+
+@dataclass
+class Forked:
+    """Be a process that the nursery started, spoken to as to one of `subprocess`."""
+
+    nursery: Nursery
+    pid: int
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self.nursery.say("poll", self.pid)
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        ends = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > ends:
+                raise subprocess.TimeoutExpired("medfloor serve", timeout)
+            time.sleep(0.01)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)

@@ -28,17 +28,25 @@ KILLS, KILLS_SECONDS, LEAST_KILLS = 8, 8.0, 3
 """A usual run: as many kills as fit into the time, at least three and at most eight; all 200 are `heavy`."""
 
 
-def killed_under_load(store: Store, keyring: Keyring, folder: Path, *, kills: int, seconds: float, seed: int) -> int:
+@pytest.fixture(scope="module")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Start servers for these tests without reading all modules for each."""
+    found = Nursery(tmp_path_factory.mktemp("nursery") / "log")
+    yield found
+    found.close()
+
+
+def killed_under_load(
+    store: Store, keyring: Keyring, folder: Path, nursery: Nursery, *, kills: int, seconds: float, seed: int
+) -> int:
     """Kill the server at random moments while tills settle; give how often."""
     people = 12 if kills < 50 else 300
     environment = furnish(store, keyring, folder, people=people)
     moments = random.Random(seed)
     ends = time.monotonic() + seconds
-    nursery = Nursery(environment)
     done, checked = 0, 0
-    try:
-        nursery.start()
-        load = Load([nursery.port], environment["TOKEN"], people=people, seed=seed, most=kills * 500, pause=0.04)
+    with serving(environment, nursery=nursery) as server:
+        load = Load([server.port], environment["TOKEN"], people=people, seed=seed, most=kills * 500, pause=0.04)
         with load:
             while done < kills and (done < LEAST_KILLS or time.monotonic() < ends):
                 heard = len(load.answered)
@@ -46,28 +54,34 @@ def killed_under_load(store: Store, keyring: Keyring, folder: Path, *, kills: in
                 wait_until(lambda heard=heard: len(load.answered) > heard or bool(load.faults))  # type: ignore[misc]
                 assert load.faults == []
                 time.sleep(moments.uniform(0.0, 0.25))
-                nursery.kill()
+                server.kill()
+                assert server.process is not None
+                assert server.process.returncode == -signal.SIGKILL, "the server had ended by itself"
                 done += 1
                 answered = list(load.answered)
-                nursery.start()
+                server.start()
                 # Those answered just before the kill, and some of the others since the last one.
                 load.again({*answered[-12:], *moments.sample(answered[checked:], min(6, len(answered) - checked))})
                 checked = len(answered)
         load.again(moments.sample(list(load.answered), min(len(load.answered), 20 * kills)))
         assert load.broken > 0
-    finally:
-        nursery.close()
     check_ledger(store, load)
     return done
 
 
-def test_a_killed_server_loses_nothing_and_posts_nothing_twice(store: Store, keyring: Keyring, tmp_path: Path) -> None:
-    assert killed_under_load(store, keyring, tmp_path, kills=KILLS, seconds=KILLS_SECONDS, seed=1) >= LEAST_KILLS
+def test_a_killed_server_loses_nothing_and_posts_nothing_twice(
+    store: Store, keyring: Keyring, tmp_path: Path, nursery: Nursery
+) -> None:
+    assert (
+        killed_under_load(store, keyring, tmp_path, nursery, kills=KILLS, seconds=KILLS_SECONDS, seed=1) >= LEAST_KILLS
+    )
 
 
 @pytest.mark.heavy
-def test_two_hundred_kills_lose_nothing_and_post_nothing_twice(store: Store, keyring: Keyring, tmp_path: Path) -> None:
-    assert killed_under_load(store, keyring, tmp_path, kills=200, seconds=3600.0, seed=2) == 200
+def test_two_hundred_kills_lose_nothing_and_post_nothing_twice(
+    store: Store, keyring: Keyring, tmp_path: Path, nursery: Nursery
+) -> None:
+    assert killed_under_load(store, keyring, tmp_path, nursery, kills=200, seconds=3600.0, seed=2) == 200
 
 
 # --- The database goes ----------------------------------------------------------------------------------------------
@@ -93,12 +107,12 @@ def _stop_postgresql(server: Postgres, mode: str) -> None:
 
 
 def test_a_database_that_is_restarted_under_load_is_told_and_come_back_to(
-    own_postgresql: Postgres, keyring: Keyring, tmp_path: Path
+    own_postgresql: Postgres, keyring: Keyring, tmp_path: Path, nursery: Nursery
 ) -> None:
     store = open_store(own_postgresql.address(own_postgresql.fresh()))
     environment = furnish(store, keyring, tmp_path, people=8)
     store.close()
-    with serving(environment) as server:
+    with serving(environment, nursery=nursery) as server:
         with Load([server.port], environment["TOKEN"], people=8, seed=3, pause=0.03) as load:
             for mode in ("fast", "immediate", "fast"):
                 heard = len(load.answered)
@@ -203,10 +217,10 @@ def _plain(answer: Answer) -> tuple[int, dict[str, Any]]:
 
 
 def test_each_request_sent_twice_and_at_once_gives_one_answer_and_one_entry(
-    store: Store, keyring: Keyring, tmp_path: Path
+    store: Store, keyring: Keyring, tmp_path: Path, nursery: Nursery
 ) -> None:
     environment = furnish(store, keyring, tmp_path, people=4)
-    with serving(environment) as server, ThreadPoolExecutor(4) as pool:
+    with serving(environment, nursery=nursery) as server, ThreadPoolExecutor(4) as pool:
         tills = [server.till() for _ in range(4)]
         for path, body, key in _script():
             asked = [pool.submit(till.ask, "POST", path, body, key=key) for till in tills]
@@ -235,10 +249,10 @@ def _half(port: int, request: bytes, length: int, *, rudely: bool) -> None:
 
 
 def test_requests_that_were_half_sent_post_nothing_and_hold_nothing(
-    store: Store, keyring: Keyring, tmp_path: Path
+    store: Store, keyring: Keyring, tmp_path: Path, nursery: Nursery
 ) -> None:
     environment = furnish(store, keyring, tmp_path, people=3)
-    with serving(environment) as server:
+    with serving(environment, nursery=nursery) as server:
         assert server.process is not None
         till = server.till()
         assert till.settle(visit("c-before"))[0] == 200
@@ -269,10 +283,10 @@ def test_requests_that_were_half_sent_post_nothing_and_hold_nothing(
 
 
 def test_servers_with_workers_over_one_store_settle_one_person_in_one_order(
-    store: Store, keyring: Keyring, tmp_path: Path
+    store: Store, keyring: Keyring, tmp_path: Path, nursery: Nursery
 ) -> None:
     environment = furnish(store, keyring, tmp_path, people=1)
-    with serving(environment, workers=2) as one, serving(environment) as other:
+    with serving(environment, workers=2) as one, serving(environment, nursery=nursery) as other:
         assert one.process is not None
         with Load([one.port, other.port], environment["TOKEN"], people=1, seed=7, tills=8, most=150) as load:
             wait_until(lambda: len(load.answered) > 20)

@@ -24,7 +24,9 @@ import clusters
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from measures_on_spark import CHECKS as MEASURES
 from polars.testing import assert_frame_equal
+from screening_on_spark import CHECKS as SCREENING
 from test_chunks import OUTPUTS, files_in, flawed_worlds
 from worlds import a_claim, claims_frame, one_tier, people_frame, percent, policy_set, spells_frame, yuan
 
@@ -329,5 +331,7 @@ CHECKS: tuple[Callable[[Path, clusters.Cluster], None], ...] = (
     halves_of_a_year_and_a_late_claim,
     folders_by_place_and_month,
     errors_are_those_of_a_local_run,
+    *MEASURES,
+    *SCREENING,
     an_executor_killed_in_the_middle_changes_nothing,
 )

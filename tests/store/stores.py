@@ -22,6 +22,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from medfloor.store import users
 from medfloor.store.engine import Store, open_store
 from medfloor.store.keys import Keyring, new_keys
 from medfloor.store.migrate import upgrade
@@ -32,6 +33,9 @@ PLACE = "150981"
 """The county of the office in tests."""
 
 NOW = datetime(2024, 6, 3, 1, 30, tzinfo=UTC)
+
+TRUE_HASHER = users._hasher
+"""What hashes passwords outside of tests (see `quick_hash`)."""
 
 
 def load_into(config: pytest.Config) -> None:
@@ -114,6 +118,19 @@ def carry(path: Path, address: str) -> None:
 
 def _true(row: tuple[Any, ...], truths: list[int]) -> tuple[Any, ...]:
     return tuple(bool(cell) if at in truths and cell is not None else cell for at, cell in enumerate(row))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hash() -> Iterator[None]:
+    """Hash passwords with little memory: an account or a log-in cost a fifth of a second; one test sees the true cost."""
+    from argon2 import PasswordHasher
+
+    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(users, "_hasher", lambda: hasher)
+        users._nobodys_hash.cache_clear()
+        yield
+    users._nobodys_hash.cache_clear()
 
 
 @pytest.fixture(scope="session")

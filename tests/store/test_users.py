@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import argon2
 import pytest
 import sqlalchemy as sa
+from stores import TRUE_HASHER
 
 from medfloor.errors import AccessError, ConflictError, MedfloorError, NotFoundError, UsageError
 from medfloor.store import audit, schema, users
@@ -15,16 +17,6 @@ from medfloor.store.office import decide_setting
 from medfloor.store.roles import Actor
 
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(autouse=True)
-def quick_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash with little memory: what is tested is not the cost."""
-    from argon2 import PasswordHasher
-
-    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    monkeypatch.setattr(users, "_hasher", lambda: hasher)
-    users._nobodys_hash.cache_clear()
 
 
 def add(store: Store, administrator: Actor, now: datetime, login: str = "clerk1", **more: Any) -> users.User:
@@ -45,6 +37,13 @@ def test_a_user_logs_in_and_is_the_actor(store: Store, administrator: Actor, now
         assert [trace.action for trace in audit.traces(connection)] == ["log_in", "add_user"]
         kept = connection.execute(sa.select(schema.user.c.password_hash)).scalar_one()
     assert kept.startswith("$argon2id$")
+
+
+def test_a_password_costs_whoever_guesses_it_memory_and_time() -> None:
+    """The other tests hash cheaply; this is what an office has (RFC 9106, second choice, and OWASP's least)."""
+    cost = argon2.extract_parameters(TRUE_HASHER().hash(PASSWORD))
+    assert cost.type is argon2.Type.ID
+    assert cost.memory_cost >= 64 * 1024 and cost.time_cost >= 3 and cost.parallelism >= 4
 
 
 @pytest.mark.parametrize(("login", "password"), [("clerk1", "wrong"), ("nobody", PASSWORD), ("clerk1", "x" * 5000)])

@@ -73,24 +73,24 @@ def test_a_table_of_joining_goes_before_what_people_report(files: Path, tmp_path
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_the_command_tells_a_study_in_both_languages(lang: str, shell: Shell, tmp_path: Path) -> None:
-    done = shell(f"medfloor study describe integration --lang {lang}", tmp_path)
+def test_the_command_tells_a_study_in_both_languages(lang: str, warm_shell: Shell, tmp_path: Path) -> None:
+    done = warm_shell(f"medfloor study describe integration --lang {lang}", tmp_path)
     assert done.returncode == 0
     assert "向“一制一档”过渡" in done.stdout
 
 
-def test_exit_codes_say_whether_something_is_undone_or_lacking(shell: Shell, tmp_path: Path) -> None:
-    done = shell("python " + str(Path(__file__).resolve().parents[2] / "examples" / "seed_004.py"), tmp_path)
+def test_exit_codes_say_whether_something_is_undone_or_lacking(warm_shell: Shell, tmp_path: Path) -> None:
+    done = warm_shell("python " + str(Path(__file__).resolve().parents[2] / "examples" / "seed_004.py"), tmp_path)
     assert done.returncode == 0
     (tmp_path / "survey").mkdir()
     (tmp_path / "seed_004.csv").rename(tmp_path / "survey" / "households.csv")
-    done = shell("medfloor study run two-provinces --data survey --out out --lang zh", tmp_path)
+    done = warm_shell("medfloor study run two-provinces --data survey --out out --lang zh", tmp_path)
     assert done.returncode == 1, done.stdout
     told = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert told["study"] == "two-provinces"
     assert (tmp_path / "out" / "tables" / "figures_3_4.csv").is_file()
     for lang in ("zh", "en"):
-        done = shell(f"medfloor study run county-ledger --data survey --lang {lang}", tmp_path)
+        done = warm_shell(f"medfloor study run county-ledger --data survey --lang {lang}", tmp_path)
         assert done.returncode == 2
         assert "no_settlements" in done.stdout
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from medfloor.errors import UsageError
+from medfloor.evaluation.sparing import ready
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,7 +153,9 @@ def _pyfixest(
     formula: str, data: dict[str, Any], family: str, vcov: Any, weight: str | None, ssc: dict[str, Any]
 ) -> Any:
     import pandas as pd
-    import pyfixest
+
+    pyfixest = ready("pyfixest")
+    ready("pyfixest.estimation.api")
 
     options: dict[str, Any] = {
         "vcov": vcov, "weights": weight, "ssc": pyfixest.ssc(**ssc), "fixef_rm": "none", "fixef_tol": 1e-10,

@@ -485,7 +485,7 @@ def _errors_told(asked: _Asked, found: _Found) -> Phrase:
 
 def _facts(sample: Sample, design: _Design, found: _Found, asked: _Asked) -> dict[str, float | int | str]:
     import numpy as np
-    from scipy.stats import chi2
+    from scipy.special import chdtrc
 
     frame, likelihood = sample.frame, found.likelihood
     facts: dict[str, float | int | str] = {"rows": frame.height}
@@ -501,7 +501,7 @@ def _facts(sample: Sample, design: _Design, found: _Found, asked: _Asked) -> dic
     means = [place for place, kind in enumerate(design.kinds) if kind == "mean"]
     if means:
         part, block = likelihood.beta[means], found.vcov[np.ix_(means, means)]
-        facts["means_p"] = float(chi2.sf(float(part @ np.linalg.pinv(block) @ part), len(means)))
+        facts["means_p"] = float(chdtrc(len(means), max(float(part @ np.linalg.pinv(block) @ part), 0.0)))
     return facts
 
 

@@ -208,7 +208,7 @@ def _regression(adoption: Adoption, window: tuple[int, int] | None) -> _Path:
 
 def _pretrend(path: _Path, adoption: Adoption) -> dict[str, float | int | str]:
     """Test whether all waves before -1 are zero together (Wald)."""
-    from scipy.stats import f
+    from scipy.special import fdtrc
 
     early = [place for place, at in enumerate(path.at) if at < -1]
     beta, vcov = path.beta[early], path.vcov[np.ix_(early, early)]
@@ -220,8 +220,8 @@ def _pretrend(path: _Path, adoption: Adoption) -> dict[str, float | int | str]:
     below = path.df_rows if path.df_rows is not None else clusters
     return {
         "pretrend_f": statistic, "pretrend_df1": rank, "pretrend_df2": int(below),
-        "pretrend_p": float(f.sf(statistic, rank, below)),
-        "pretrend_p_clusters": float(f.sf(statistic, rank, clusters)),
+        "pretrend_p": float(fdtrc(rank, below, max(statistic, 0.0))),
+        "pretrend_p_clusters": float(fdtrc(rank, clusters, max(statistic, 0.0))),
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from medfloor.errors import UsageError
 from medfloor.evaluation.absorbed import SMALL_SAMPLE, Regression, regress
 from medfloor.evaluation.result import Drop, Fit, estimates, inference, number_text
 from medfloor.evaluation.sample import Sample, take
+from medfloor.evaluation.sparing import ready
 from medfloor.evaluation.winsor import Percentiles
 from medfloor.words import Chain, Phrase
 
@@ -332,6 +333,8 @@ def _bias_reduced(sample: Sample, model: Model, x: Sequence[str]) -> Regression:
     theorem 2): they stay as columns.
     """
     import numpy as np
+
+    ready("diff_diff")
     from diff_diff.linalg import compute_robust_vcov
 
     if model.family != "linear" or "w" in sample.frame.columns or len(model.cluster_columns) > 1:
@@ -468,13 +471,13 @@ def is_binary(values: pl.Series) -> bool:
 def joint_p(found: Regression, names: Sequence[str]) -> float:
     """Give p of the test that several coefficients are all zero: F with the degrees of freedom of t, or chi-square."""
     import numpy as np
-    from scipy.stats import chi2, f
+    from scipy.special import chdtrc, fdtrc
 
     beta, vcov = found.block(names)
     wald = float(beta @ np.linalg.pinv(vcov) @ beta)
     if found.df is None:
-        return float(chi2.sf(wald, len(names)))
-    return float(f.sf(wald / len(names), len(names), found.df))
+        return float(chdtrc(len(names), max(wald, 0.0)))
+    return float(fdtrc(len(names), found.df, max(wald / len(names), 0.0)))
 
 
 def shows(told: _Told, row: Mapping[str, object]) -> tuple[Phrase, ...]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from medfloor.errors import UsageError
 from medfloor.evaluation.adoption import Adoption, refuse_no_never
 from medfloor.evaluation.heard import hearing
+from medfloor.evaluation.sparing import ready
 from medfloor.words import Phrase
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -168,6 +169,7 @@ def group_time(
     frame = adoption.frame
     if control == "never":
         refuse_no_never(adoption)
+    ready("diff_diff")
     from diff_diff import CallawaySantAnna, SurveyDesign
 
     model = CallawaySantAnna(
@@ -189,6 +191,7 @@ def survey_design(adoption: Adoption) -> Any:
     """Give the weight to diff-diff, with the cluster; None where there is no weight."""
     if not adoption.weighted:
         return None
+    ready("diff_diff")
     from diff_diff import SurveyDesign
 
     return SurveyDesign(weights="w", psu="cluster" if adoption.asked_cluster else None)

@@ -13,6 +13,7 @@ from medfloor.errors import UsageError
 from medfloor.evaluation.absorbed import Regression, regress
 from medfloor.evaluation.result import Drop, Fit, estimates, inference
 from medfloor.evaluation.sample import Sample, take
+from medfloor.evaluation.sparing import ready
 from medfloor.evaluation.winsor import Percentiles
 from medfloor.words import Phrase
 
@@ -205,7 +206,7 @@ def _all_interacted(
 
 def _equal(found: Regression, names: list[str]) -> dict[str, Any]:
     """Test that all effects are the same (Wald, F with the degrees of freedom of the clusters)."""
-    from scipy.stats import f
+    from scipy.special import fdtrc
 
     known = [name for name in names if name in found.names]
     if len(known) < 2:
@@ -217,11 +218,11 @@ def _equal(found: Regression, names: list[str]) -> dict[str, Any]:
     gap = contrast @ beta
     statistic = float(gap @ np.linalg.pinv(middle, hermitian=True) @ gap) / max(rank, 1)
     below = found.clusters[0] - 1
-    return {"f": statistic, "df1": rank, "df2": below, "p": float(f.sf(statistic, rank, below))}
+    return {"f": statistic, "df1": rank, "df2": below, "p": float(fdtrc(rank, below, max(statistic, 0.0)))}
 
 
 def _corrected(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    from statsmodels.stats.multitest import multipletests
+    multipletests = ready("statsmodels.stats.multitest").multipletests
 
     known = [row for row in rows if row["term"] == "separate" and row["p"] is not None]
     raw = [row["p"] for row in known]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from medfloor.evaluation.heard import hearing
 from medfloor.evaluation.result import number_text
+from medfloor.evaluation.sparing import ready, sparing
 from medfloor.words import Phrase
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -63,6 +64,7 @@ def sensitivity(at: Sequence[int], beta: Floats, vcov: Floats, level: float) -> 
     """
     if not any(one < -1 for one in at) or not any(one >= 0 for one in at):
         return None
+    ready("diff_diff")
     from diff_diff import HonestDiD
 
     after = np.array([float(one >= 0) for one in at])
@@ -71,7 +73,7 @@ def sensitivity(at: Sequence[int], beta: Floats, vcov: Floats, level: float) -> 
     scale = float(np.sqrt(after @ vcov @ after))
     if not (math.isfinite(scale) and scale > 0):
         return None
-    with hearing("event_study"):
+    with hearing("event_study"), sparing():
         results = _results(at, beta / scale, vcov / scale**2)
         rows: list[dict[str, Any]] = []
         broken: dict[str, float | None] = {}
@@ -123,6 +125,7 @@ def _breakdown(known: dict[float, bool], holds: Callable[[float], bool]) -> floa
 
 def _results(at: Sequence[int], beta: Floats, vcov: Floats) -> Any:
     """Dress estimates as a result of diff-diff's own, whose sensitivity analysis takes nothing else."""
+    ready("diff_diff")
     from diff_diff.results import MultiPeriodDiDResults, PeriodEffect
 
     nan = math.nan

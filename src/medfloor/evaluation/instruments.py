@@ -287,11 +287,11 @@ def _tests(sample: Sample, model: Model, stages: _Stages, level: float) -> _Test
 def _wald(found: Regression, names: Sequence[str]) -> tuple[float, float]:
     """Give F and p of the test that some coefficients are zero, with the errors of the regression."""
     import numpy as np
-    from scipy.stats import f
+    from scipy.special import fdtrc
 
     beta, vcov = found.block(names)
     value = float(beta @ np.linalg.pinv(vcov) @ beta) / len(names)
-    return value, float(f.sf(value, len(names), found.df))
+    return value, float(fdtrc(len(names), found.df, max(value, 0.0)))
 
 
 class _Region:
@@ -318,9 +318,9 @@ class _Region:
         return float(gap @ np.linalg.pinv(vcov) @ gap) / len(gap)
 
     def p(self, value: float) -> float:
-        from scipy.stats import f
+        from scipy.special import fdtrc
 
-        return float(f.sf(self.statistic(value), len(self.r), self.df))
+        return float(fdtrc(len(self.r), self.df, max(self.statistic(value), 0.0)))
 
     def pieces(self, middle: float, width: float, alpha: float) -> tuple[tuple[float, float], ...]:
         """Give the intervals of values whose p is above alpha; an open end is infinite.
@@ -329,9 +329,9 @@ class _Region:
         """
         import numpy as np
         from scipy.optimize import brentq
-        from scipy.stats import f
+        from scipy.special import fdtri
 
-        limit = float(f.isf(alpha, len(self.r), self.df))
+        limit = float(fdtri(len(self.r), self.df, 1 - alpha))
         angles = np.linspace(-math.pi / 2 + 1e-5, math.pi / 2 - 1e-5, 2001)
         grid = middle + width * np.tan(angles)
         inside = [self.statistic(float(value)) <= limit for value in grid]
@@ -354,7 +354,7 @@ class _Region:
 def _overidentified(sample: Sample, model: Model, stages: _Stages) -> tuple[str, float, float]:
     """Test whether the instruments agree: Sargan's N R² with iid errors, else Hansen's J of two-step GMM."""
     import numpy as np
-    from scipy.stats import chi2
+    from scipy.special import chdtrc
 
     run = _runner(sample, model)
     root = np.sqrt(sample.frame["w"].to_numpy()) if "w" in sample.frame.columns else np.ones(sample.frame.height)
@@ -364,7 +364,7 @@ def _overidentified(sample: Sample, model: Model, stages: _Stages) -> tuple[str,
         u = stages.second.residuals
         rest = root * run("u", exogenous, {"u": u}, errors="iid").residuals
         value = float(len(u) * (1 - rest @ rest / ((root * u) @ (root * u))))
-        return "sargan", value, float(chi2.sf(value, df))
+        return "sargan", value, float(chdtrc(df, max(value, 0.0)))
     # Residuals of the instruments and of all else on the covariates and effects, so that only these remain.
     x = [name for name in exogenous if name not in stages.instruments]
     left = {name: root * run(name, x, errors="iid").residuals for name in ("y", "d0", *stages.instruments)}
@@ -378,7 +378,7 @@ def _overidentified(sample: Sample, model: Model, stages: _Stages) -> tuple[str,
     b = float(h @ inverse @ g / (h @ inverse @ h))
     gap = g - b * h
     value = float(gap @ inverse @ gap)
-    return "hansen", value, float(chi2.sf(value, df))
+    return "hansen", value, float(chdtrc(df, max(value, 0.0)))
 
 
 def _meat(scores: npt.NDArray[np.float64], sample: Sample, model: Model) -> npt.NDArray[np.float64]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from medfloor.errors import UsageError
 from medfloor.evaluation.heard import hearing
+from medfloor.evaluation.sparing import ready
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,13 +45,14 @@ def binomial(y: Numbers, x: Numbers, *, link: str, weight: Numbers | None) -> Li
     Raises UsageError separated where the outcome is predicted without fail, not_estimable.
     """
     import numpy as np
-    import statsmodels.api as sm
 
     scale = _scale(x)
-    family = sm.families.Binomial(sm.families.links.Logit() if link == "logit" else sm.families.links.Probit())
+    linear = ready("statsmodels.genmod.generalized_linear_model")
+    links = linear.families.links
+    family = linear.families.Binomial(links.Logit() if link == "logit" else links.Probit())
     w = np.ones(len(y)) if weight is None else weight / weight.mean()
     with hearing(link):
-        model = sm.GLM(y, x / scale, family=family, freq_weights=w)
+        model = linear.GLM(y, x / scale, family=family, freq_weights=w)
         found = model.fit(maxiter=200, tol=1e-13, tol_criterion="params")
         index = x / scale @ found.params
     if not np.isfinite(index).all() or np.abs(index).max() > _FAR[link]:
@@ -74,6 +76,8 @@ def conditional_logit(y: Numbers, x: Numbers, unit: Codes) -> Likelihood:
     Raises UsageError separated, not_estimable.
     """
     import numpy as np
+
+    ready("statsmodels.discrete.conditional_models")
     from statsmodels.discrete.conditional_models import ConditionalLogit
 
     scale = _scale(x)
@@ -106,6 +110,8 @@ def ordered(y: Codes, x: Numbers, *, link: str, weight: Numbers | None) -> Likel
     Raises UsageError separated, not_estimable.
     """
     import numpy as np
+
+    ready("statsmodels.miscmodels.ordinal_model")
     from statsmodels.miscmodels.ordinal_model import OrderedModel
 
     scale, levels = _scale(x), int(y.max()) + 1

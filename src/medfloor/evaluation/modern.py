@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medfloor.evaluation.adoption import NEVER, Adoption, refuse_no_never
 from medfloor.evaluation.group_time import CONTROLS, as_pandas, survey_design
 from medfloor.evaluation.heard import hearing
+from medfloor.evaluation.sparing import ready
 from medfloor.words import Phrase
 
 
@@ -35,6 +36,7 @@ def sun_abraham(adoption: Adoption, *, control: str = "never", anticipation: int
     """
     if control == "never":
         refuse_no_never(adoption)
+    ready("diff_diff")
     from diff_diff import SunAbraham
 
     model = SunAbraham(
@@ -52,6 +54,7 @@ def sun_abraham_events(
     """Give Sun and Abraham's effects by event time with their covariance."""
     if control == "never":
         refuse_no_never(adoption)
+    ready("diff_diff")
     from diff_diff import SunAbraham
 
     model = SunAbraham(
@@ -71,6 +74,7 @@ def imputation(adoption: Adoption, *, anticipation: int = 0) -> Found:
     cohort and event time). Rows of units that are never seen without the policy cannot be imputed and are left out.
     Source: Borusyak, Jaravel and Spiess (2024), Review of Economic Studies 91, 3253-3285, theorems 2 and 3.
     """
+    ready("diff_diff")
     from diff_diff import ImputationDiD
 
     return _two_steps(ImputationDiD, "imputation", adoption, anticipation)
@@ -81,6 +85,7 @@ def gardner(adoption: Adoption, *, anticipation: int = 0) -> Found:
 
     Source: Gardner (2022), Two-stage differences in differences, arXiv 2207.05943.
     """
+    ready("diff_diff")
     from diff_diff import TwoStageDiD
 
     return _two_steps(TwoStageDiD, "gardner", adoption, anticipation)
@@ -93,6 +98,7 @@ def stacked(adoption: Adoption, *, control: str = "never", anticipation: int = 0
     clusters these errors by unit only, so that they do not know of shocks to places, and covariates are left out.
     Source: Wing, Freedman and Hollingsworth (2024), Stacked difference-in-differences, NBER working paper 32054.
     """
+    ready("diff_diff")
     from diff_diff import StackedDiD
 
     model = StackedDiD(

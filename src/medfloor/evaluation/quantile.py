@@ -14,6 +14,7 @@ from medfloor.evaluation.heard import hearing
 from medfloor.evaluation.likelihood import independent
 from medfloor.evaluation.result import Fit, estimates, inference, number_text
 from medfloor.evaluation.sample import Sample, take
+from medfloor.evaluation.sparing import ready
 from medfloor.words import Chain, Phrase
 
 if TYPE_CHECKING:
@@ -198,6 +199,8 @@ def _solved(y: Numbers, x: Numbers, q: float, w: Numbers) -> tuple[Numbers, bool
     import warnings
 
     import numpy as np
+
+    ready("statsmodels.regression.quantile_regression")
     from statsmodels.regression.quantile_regression import QuantReg
 
     # statsmodels calls residuals below 1e-6 zero, whatever the unit: yuan and shares must look alike to it.
@@ -274,6 +277,8 @@ def _sandwich(y: Numbers, x: Numbers, one: _One, codes: npt.NDArray[np.int64] | 
     the middle has sums of scores (Parente and Santos Silva 2016), enlarged by G/(G-1).
     """
     import numpy as np
+
+    ready("statsmodels.regression.quantile_regression")
     from statsmodels.regression.quantile_regression import hall_sheather
 
     h = float(hall_sheather(len(y), one.q))
@@ -298,6 +303,8 @@ def _same_density(y: Numbers, x: Numbers, one: _One) -> Numbers:
     import warnings
 
     import numpy as np
+
+    ready("statsmodels.regression.quantile_regression")
     from statsmodels.regression.quantile_regression import QuantReg
 
     scale = np.sqrt((x**2).mean(axis=0))

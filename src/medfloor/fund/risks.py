@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.special import ndtr
 
 from medfloor.errors import InputError, UsageError
 from medfloor.fund.county import _made_up, _people_of, _settled
@@ -240,6 +239,8 @@ def layer(mean: float, spread: float, product: Product) -> tuple[float, float]:
 
     def above(power: int, line: float) -> float:
         """Give E[X^power; X > line]."""
+        from scipy.special import ndtr
+
         whole = math.exp(power * middle + power**2 * variance / 2)
         return whole if line <= 0 else whole * float(ndtr((middle + power * variance - math.log(line)) / scale))
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from medfloor.errors import InputError
 from medfloor.fund.floors import Floor, read_floor
@@ -150,6 +149,8 @@ class Seen:
 
     def probability(self, table: Steps) -> Array:
         """Give the probability of being below the table's line after its horizon; an unknown trend is taken as none."""
+        from scipy.special import ndtr
+
         ahead = self.months + table.horizon * np.nan_to_num(self.trend)
         found: Array = ndtr((table.line - ahead) / (table.scatter * math.sqrt(table.horizon)))
         return found

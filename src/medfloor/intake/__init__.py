@@ -17,7 +17,7 @@ from medfloor.intake.files import (
 from medfloor.intake.findings import Findings, Survey
 from medfloor.intake.folders import FolderReplacement, means_folder, parquet_files, partition_keys, partition_path
 from medfloor.intake.households import Households, read_households
-from medfloor.intake.microdata import Microdata, read_microdata
+from medfloor.intake.microdata import REFUSED, Microdata, Reading, read_microdata, reading_of
 from medfloor.intake.people import People, PeopleKeys, people_keys, read_people
 from medfloor.intake.pieces import Pieces, batches, number_of, writing
 from medfloor.intake.prices import poverty_lines, price_level
@@ -25,6 +25,7 @@ from medfloor.intake.spells import Spells, read_spells, spells_keys
 from medfloor.intake.surveys import read_survey
 
 __all__ = [
+    "REFUSED",
     "Claims",
     "Findings",
     "FolderReplacement",
@@ -34,6 +35,7 @@ __all__ = [
     "People",
     "PeopleKeys",
     "Pieces",
+    "Reading",
     "Scan",
     "Spells",
     "Survey",
@@ -59,6 +61,7 @@ __all__ = [
     "read_spells",
     "read_survey",
     "read_table",
+    "reading_of",
     "scan_table",
     "sink_all",
     "spells_keys",

@@ -21,7 +21,7 @@ class Households:
     """Be the households of one input.
 
     `accepted` holds the columns of the contract (money Int64 fen a year, counts Int32; null where not stated), then the
-    carried columns. `bad` lists the rows that cannot be read: household_id, reason, detail.
+    carried columns. `bad` lists the rows that cannot be read: household_id, reason, detail; `bad_rows` says which.
     """
 
     accepted: pl.DataFrame
@@ -29,6 +29,7 @@ class Households:
     columns_in: tuple[str, ...]
     carried: tuple[str, ...]
     rows_in: int
+    bad_rows: pl.Series
 
 
 def read_households(source: Source) -> Households:
@@ -56,4 +57,5 @@ def read_households(source: Source) -> Households:
         scan.names,
         layout.carried,
         sifted.frame.height,
+        bad["row"],
     )

@@ -56,17 +56,20 @@ def read_microdata(
     numbers: Sequence[str] = (),
     labels: Sequence[str] = (),
     required: Sequence[str] = (),
+    carried: bool = True,
 ) -> Microdata:
-    """Read a survey table: a file of CSV, Parquet, Stata, SPSS or SAS, or a frame of Polars, pandas or pyarrow.
+    """Read a survey table: a file of CSV, Parquet, Stata, SPSS or SAS, a folder of Parquet files, or a frame.
+
+    A frame is one of Polars, pandas or pyarrow.
 
     `numbers` are the columns, by our names, to be read as numbers and `labels` those to be read as text (a name in both
     is a number). A name that `mapping` does not give (see `read_mapping`) is looked for among the columns; letter case
     and blanks around it do not count. One that is nowhere is simply absent, unless `required` has it.
 
     A column of theirs that becomes one of ours stands under our name only; all others are carried untouched, also those
-    that an expression uses. Where a column of the file has one of our names but the mapping takes ours from elsewhere,
-    it is carried with `_as_given` behind its name. Names of ours that only the mapping has are carried as they come and
-    refuse no row.
+    that an expression uses, unless `carried` is False, which saves their memory. Where a column of the file has one of
+    our names but the mapping takes ours from elsewhere, it is carried with `_as_given` behind its name. Names of ours
+    that only the mapping has are carried as they come and refuse no row.
 
     Missing, and so null: an empty cell, null, NaN, and in text the marks `NA`, `NaN`, `null`, `.` and `.a` to `.z` in
     either case (in labels these marks count in CSV files only). Refused: text in a number that is not a plain decimal
@@ -91,16 +94,92 @@ def read_microdata(
     table = _open(source)
     asked = _ask(table.scan, read_mapping(mapping), numbers, labels, required)
     query = _Query(table, asked, _numeric_inputs(table.scan, asked))
-    frame = _collect(table, query.rows(), asked)
+    rows = query.rows()
+    frame = _collect(table, rows if carried else rows.select(*(one.name for one in asked), POSITION), asked)
     wrong = frame.drop_in_place(POSITION)
     rows_in, rejects = frame.height, no_rows(table.scan)
     if wrong.any():
-        raw = fetch_rows(table.scan, wrong.arg_true())
-        told = query.faults(raw.lazy()).collect()
-        rejects = as_rejects(raw, told["reason"], told["detail"])
+        rejects = _rejected(table, query, wrong.arg_true())
         frame = keep_rows(frame, ~wrong)
     missing = {one.name: frame[one.name].null_count() for one in asked}
     return Microdata(frame, rejects, rows_in, table.scan.place, {one.name: one.taken_from for one in asked}, missing)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Reading:
+    """Be how a table is read, settled for the table as a whole, so that its rows can be read part by part.
+
+    `columns` are those of the table that are used. What is here goes to other machines; the table itself does not.
+    """
+
+    place: str
+    columns: tuple[str, ...]
+    names: tuple[str, ...]
+    links: dict[str, Link]
+    numbers: tuple[str, ...]
+    labels: tuple[str, ...]
+    required: tuple[str, ...]
+    numeric: frozenset[str]
+
+    def read(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Read some rows that have `columns` as they came: our columns (`names`), and `REFUSED`.
+
+        What `read_microdata` accepts of the whole table is what is not refused here, and its rejects are the rest.
+        """
+        table = _Table(Scan(rows.lazy(), rows.schema, self.place), {}, in_memory=False)
+        asked = _ask(table.scan, self.links, self.numbers, self.labels, self.required)
+        query = _Query(table, asked, set(self.numeric)).rows()
+        return query.select(*self.names, pl.col(POSITION).alias(REFUSED)).collect()
+
+    def rejects(self, source: Source, rows: pl.Series) -> pl.DataFrame:
+        """Give the rows of the table at some positions (from 0) as they are refused, with reason and detail."""
+        table = _open(source)
+        asked = _ask(table.scan, self.links, self.numbers, self.labels, self.required)
+        return _rejected(table, _Query(table, asked, set(self.numeric)), rows)
+
+
+REFUSED = "__refused"
+"""The column of `Reading.read` that is true where `read_microdata` refuses the row."""
+
+
+def reading_of(
+    source: Source,
+    *,
+    mapping: OneMapping | Sequence[OneMapping] | None = None,
+    numbers: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    required: Sequence[str] = (),
+) -> Reading:
+    """Settle how a Parquet file, or a folder of them, is read part by part; arguments and errors: `read_microdata`.
+
+    >>> frame = pl.DataFrame({"MED": ["12.5", "much"], "note": ["a", "b"]}).lazy()
+    >>> reading = reading_of(frame, mapping="oop=med", numbers=["oop"])
+    >>> reading.read(pl.DataFrame({"MED": ["much", "."]})).rows()
+    [(None, True), (None, False)]
+    """
+    scan = _open(source).scan
+    links = read_mapping(mapping)
+    asked = _ask(scan, links, numbers, labels, required)
+    numeric = _numeric_inputs(scan, asked)
+    # Made once over the whole table, so that whatever is wrong with its columns is said before any row is read.
+    _Query(_Table(scan, {}, in_memory=False), asked, numeric)
+    used = {column for one in asked for column in one.formula.inputs.values()}
+    return Reading(
+        scan.place,
+        tuple(name for name in scan.names if name in used),
+        tuple(one.name for one in asked),
+        links,
+        tuple(numbers),
+        tuple(labels),
+        tuple(required),
+        frozenset(numeric),
+    )
+
+
+def _rejected(table: _Table, query: _Query, rows: pl.Series) -> pl.DataFrame:
+    raw = fetch_rows(table.scan, rows)
+    told = query.faults(raw.lazy()).collect()
+    return as_rejects(raw, told["reason"], told["detail"])
 
 
 # Sources
@@ -120,9 +199,10 @@ def _open(source: Source | ArrowTable) -> _Table:
     if isinstance(source, (str, os.PathLike)):
         path, place = Path(source), os.fspath(source)
         kind = path.suffix.lower()
-        if kind not in FORMATS and kind not in READERS:
+        folder = path.is_dir()
+        if not folder and kind not in FORMATS and kind not in READERS:
             raise _unknown_format(place, kind)
-        if kind in READERS:
+        if not folder and kind in READERS:
             read = read_package_file(path, place)
             scan, words = Scan(read.frame.lazy(), read.frame.schema, place), read.labels
         else:

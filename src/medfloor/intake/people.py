@@ -22,7 +22,8 @@ class People:
     `accepted` holds every column of the contract in its inside form, then the carried columns (max_expenditure, say).
     A person may have several rows whose enrolment days do not meet. `bad` lists each person of whom a row cannot be
     read or two rows claim the same days, once: person_id (null where even that is missing), reason, detail. None of
-    their rows is among the accepted, and their claims are for settlement to refuse.
+    their rows is among the accepted, and their claims are for settlement to refuse. `bad_rows` says in which row of the
+    input each of them was found out.
     """
 
     accepted: pl.DataFrame
@@ -31,6 +32,7 @@ class People:
     carried: tuple[str, ...]
     rows_in: int
     national: bool
+    bad_rows: pl.Series
 
 
 def read_people(source: Source) -> People:
@@ -54,13 +56,15 @@ def read_people(source: Source) -> People:
         pl.col("family_doctor").fill_null(False),
     )
     unreadable = sifted.faults.join(frame.select("row", "person_id"), on="row", how="left", maintain_order="left")
-    unreadable = unreadable.select("person_id", pl.lit("bad_person").alias("reason"), "detail")
+    unreadable = unreadable.select("person_id", pl.lit("bad_person").alias("reason"), "detail", "row")
     bad = pl.concat([unreadable, _meeting(frame)])
     if bad.height:
         bad = bad.unique("person_id", keep="first", maintain_order=True)
         frame = frame.join(sifted.faults, on="row", how="anti", maintain_order="left")
         frame = frame.join(bad, on="person_id", how="anti", maintain_order="left")
-    return People(frame.drop("row"), bad, scan.names, layout.carried, sifted.frame.height, layout.national)
+    return People(
+        frame.drop("row"), bad.drop("row"), scan.names, layout.carried, sifted.frame.height, layout.national, bad["row"]
+    )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -89,7 +93,7 @@ def people_keys(source: Source) -> PeopleKeys:
 
 def _meeting(frame: pl.DataFrame) -> pl.DataFrame:
     """List the persons of whom two rows share a day: with two schemes, or merely twice."""
-    schema = {"person_id": pl.String, "reason": pl.String, "detail": pl.String}
+    schema = {"person_id": pl.String, "reason": pl.String, "detail": pl.String, "row": pl.UInt32}
     ids = frame["person_id"]
     if ids.n_unique() == ids.len():
         return pl.DataFrame(schema=schema)
@@ -123,4 +127,5 @@ def _meeting(frame: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("two rows of this person have different schemes on the same day"))
         .otherwise(pl.lit("two rows of this person hold for the same day; give each its enrolled_from and enrolled_to"))
         .alias("detail"),
+        "row",
     )

@@ -23,7 +23,8 @@ class Settlements:
     `accepted` has claim_id, person_id, benefit_year (Int32), settled_date, own_in_scope_fen and own_total_fen (Int64),
     one `pay_<tier>_fen` a tier that the file has, and due_fen where it has `due`. `bad` lists the rows that cannot be
     used: person_id, claim_id, reason, detail. `own_total_fen` counts what the readable amounts of all rows come to,
-    `own_rejected_fen` those of the bad ones.
+    `own_rejected_fen` those of the bad ones. `rows` and `bad_rows` say which rows of the input were accepted, and which
+    are bad.
     """
 
     accepted: pl.DataFrame
@@ -32,15 +33,18 @@ class Settlements:
     rows_in: int
     own_total_fen: int
     own_rejected_fen: int
+    rows: pl.Series
+    bad_rows: pl.Series
 
 
-def read_settlements(source: Source) -> Settlements:
+def read_settlements(source: Source, *, again: pl.Series | None = None) -> Settlements:
     """Read settlements from a CSV or Parquet file, or from a frame; money in them is yuan.
 
     The platform's form (setlinfo) does not say what stays with the patient inside the scope. It is worked out as the
     patient's part less what lies outside the scope (psn_part_amt - (medfee_sumamt - inscp_scp_amt)), which is too low
-    where a fund paid something outside it. A second row of the same claim is refused. Raises InputError as
-    `read_claims`, and missing_column where neither own_in_scope nor total and in_scope are there.
+    where a fund paid something outside it. A second row of the same claim is refused; where the input is a part of a
+    table, `again` says of each row whether it is one. Raises InputError as `read_claims`, and missing_column where
+    neither own_in_scope nor total and in_scope are there.
 
     >>> frame = pl.DataFrame({"mdtrt_id": ["1"], "psn_no": ["9"], "year": ["2025"], "setl_time": ["2025-03-01"],
     ...     "medfee_sumamt": ["100"], "inscp_scp_amt": ["80"], "psn_part_amt": ["50.50"], "hifp_pay": ["49.50"]})
@@ -64,7 +68,7 @@ def read_settlements(source: Source) -> Settlements:
     if not layout.has("own_in_scope"):
         outside = pl.col("total_fen") - pl.col("in_scope_fen")
         frame = frame.with_columns((pl.col("own_total_fen") - outside).alias("own_in_scope_fen"))
-    good, bad = _parted(frame, sifted.faults)
+    good, bad = _parted(frame, sifted.faults, again)
     wanted = [name for name in inside if name not in ("total_fen", "in_scope_fen")]
     return Settlements(
         good.select(wanted),
@@ -73,6 +77,8 @@ def read_settlements(source: Source) -> Settlements:
         frame.height,
         int(frame["own_total_fen"].sum()),
         int(bad["own_total_fen"].sum()),
+        good["row"],
+        bad["row"],
     )
 
 
@@ -86,11 +92,12 @@ def _with_payments(scan: Scan) -> Table:
     return Table(SETTLEMENTS.name, (*SETTLEMENTS.columns, *more, *due))
 
 
-def _parted(frame: pl.DataFrame, faults: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _parted(frame: pl.DataFrame, faults: pl.DataFrame, again: pl.Series | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Part the rows that can be used from those that cannot, which get their reason and detail."""
     ids = frame["claim_id"]
     own = frame["own_in_scope_fen"].is_null()
-    again = ids.is_not_null() & ~ids.is_first_distinct()
+    if again is None:
+        again = ids.is_not_null() & ~ids.is_first_distinct()
     if not faults.height and not own.any() and not again.any():
         none = frame.clear().with_columns(pl.lit(None, pl.String).alias(name) for name in ("reason", "detail"))
         return frame, none

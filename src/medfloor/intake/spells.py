@@ -35,7 +35,7 @@ class Spells:
 
     `accepted` has person_id, group, from_date and to_date (both inclusive; null is open), then the carried columns.
     `bad` lists the intervals that cannot be read: person_id, reason (bad_spell), detail. No interval of such a person
-    is among the accepted.
+    is among the accepted. `bad_rows` says where the bad stand in the input.
     """
 
     accepted: pl.DataFrame
@@ -44,6 +44,7 @@ class Spells:
     carried: tuple[str, ...]
     rows_in: int
     national: bool
+    bad_rows: pl.Series
 
 
 def read_spells(
@@ -73,11 +74,11 @@ def read_spells(
         pl.col("group").replace_strict(list(names), list(names.values()), default=None, return_dtype=pl.String)
     )
     bad = sifted.faults.join(frame.select("row", "person_id"), on="row", how="left", maintain_order="left")
-    bad = bad.select("person_id", pl.lit("bad_spell").alias("reason"), "detail")
+    rows, bad = bad["row"], bad.select("person_id", pl.lit("bad_spell").alias("reason"), "detail")
     if bad.height:
         frame = frame.join(sifted.faults, on="row", how="anti", maintain_order="left")
         frame = frame.join(bad, on="person_id", how="anti", maintain_order="left")
-    return Spells(frame.drop("row"), bad, scan.names, layout.carried, sifted.frame.height, layout.national)
+    return Spells(frame.drop("row"), bad, scan.names, layout.carried, sifted.frame.height, layout.national, rows)
 
 
 def spells_keys(source: Source | None, known_groups: Sequence[str]) -> tuple[Scan, pl.Expr]:

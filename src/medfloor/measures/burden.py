@@ -24,8 +24,8 @@ from medfloor.measures.influence import Array, Quantity, mean, total
 from medfloor.measures.rank import quantile
 from medfloor.measures.replicate import Progress
 from medfloor.measures.result import Result
-from medfloor.measures.sample import Sample, Source, Table, Unit, frame_of, take
-from medfloor.measures.settled import in_our_names, without_taken_back
+from medfloor.measures.sample import Sample, Source, Table, Unit, take
+from medfloor.measures.settled import cases_of, without_taken_back
 from medfloor.words import Phrase
 
 Reference: TypeAlias = "Literal['mean', 'median'] | float | Source"
@@ -110,9 +110,9 @@ def burden(
     """
     asked = _Asked(_reference(reference), _share(safe, "safe"), safe_closed, _cut(risk_cut))
     groups = [by] if isinstance(by, str) else by or ()
-    frame = in_our_names(frame_of(table), _names([total, oop, reference, *(tiers or ()), *groups]))
+    frame, gone = cases_of(table, _names([total, oop, reference, *(tiers or ()), *groups]))
     names = _tiers(frame, tiers, oop)
-    frame, taken_back = _cases(frame, total, names)
+    frame, taken_back = _cases(frame, total, names, gone)
     sample = _sample(frame, total, names, oop, asked, unit, by, design)
     sample, steps = _layers(sample, names, oop is not None)
     sample, line = _with_reference(sample, asked)
@@ -204,8 +204,10 @@ def _names(sources: Sequence[object]) -> set[str]:
     return {one for one in sources if isinstance(one, str)}
 
 
-def _cases(frame: pl.DataFrame, cost: Source, tiers: Sequence[str]) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Leave out settlements that were taken back; count them, where there are any."""
+def _cases(frame: pl.DataFrame, cost: Source, tiers: Sequence[str], gone: int) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Leave out settlements that were taken back; count them with those `gone` already, where there are any."""
+    if gone:
+        return frame, {"taken_back": gone}
     if not isinstance(cost, str) or any(name not in frame.columns for name in (cost, *tiers)):
         return frame, {}
     frame, pairs = without_taken_back(frame, total=cost, paid=tiers)

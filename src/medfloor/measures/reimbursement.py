@@ -20,8 +20,8 @@ from medfloor.measures.influence import Array, Quantity, mean, total
 from medfloor.measures.rank import quantile
 from medfloor.measures.replicate import Progress
 from medfloor.measures.result import Result
-from medfloor.measures.sample import Sample, Source, Table, Unit, column, frame_of, take
-from medfloor.measures.settled import in_our_names, without_taken_back
+from medfloor.measures.sample import Sample, Source, Table, Unit, column, take
+from medfloor.measures.settled import cases_of, without_taken_back
 from medfloor.measures.yardstick import Yardstick, beside
 from medfloor.words import Phrase
 
@@ -118,7 +118,7 @@ def reimbursement(
     >>> found.value("reimbursement_band", band="50-75%").__round__(4), found.special["no_cost"]
     (0.3333, 1)
     """
-    frame, taken_back = _cases(frame_of(table), columns, [by] if isinstance(by, str) else by or ())
+    frame, taken_back = _cases(table, columns, [by] if isinstance(by, str) else by or ())
     bands = Bands.of(edges, closed), Bands.of(income_edges, closed)
     shares = _percentiles(percentiles)
     taking = {"unit": unit, "by": by, "design": design}
@@ -173,13 +173,15 @@ class _Block:
                     yield grouping.name, test
 
 
-def _cases(frame: pl.DataFrame, columns: Columns, by: Sequence[str]) -> tuple[pl.DataFrame, dict[str, int]]:
+def _cases(table: Table, columns: Columns, by: Sequence[str]) -> tuple[pl.DataFrame, dict[str, int]]:
     """Read settlements as they are: by our names, without what was taken back; other tables stay as they are."""
     asked = (getattr(columns, name) for name in Columns.__dataclass_fields__)
-    frame = in_our_names(frame, {one for one in (*asked, *by) if isinstance(one, str)})
+    frame, gone = cases_of(table, {one for one in (*asked, *by) if isinstance(one, str)})
     settled = {"pay_total": "reimbursed", "own_total": "oop"}
     if not {"reimbursed", "oop"} & set(frame.columns):
         frame = frame.rename({one: ours for one, ours in settled.items() if one in frame.columns})
+    if gone:
+        return frame, {"taken_back": gone}
     paid = [one for one in (columns.reimbursed, columns.oop) if isinstance(one, str) and one in frame.columns]
     if not isinstance(columns.total, str) or columns.total not in frame.columns or not paid:
         return frame, {}

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from medfloor.measures.sample import Table, frame_of
 from medfloor.tables import NATIONAL_SETTLEMENTS, SMALL_FUNDS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cases:
+    """Be settlements as cases, under our names and without what was taken back, and how many were `taken_back`.
+
+    Where they were read elsewhere (`medfloor.measures.cluster`), it is known there only.
+    """
+
+    accepted: pl.DataFrame
+    taken_back: int
+
+
+def cases_of(table: Table | Cases, used: Collection[object] = ()) -> tuple[pl.DataFrame, int]:
+    """Give a table under our names, and how many settlements were taken back and stand in it no more."""
+    if isinstance(table, Cases):
+        return table.accepted, table.taken_back
+    return in_our_names(frame_of(table), used), 0
 
 
 def in_our_names(frame: pl.DataFrame, used: Collection[object] = ()) -> pl.DataFrame:
@@ -27,9 +47,13 @@ def in_our_names(frame: pl.DataFrame, used: Collection[object] = ()) -> pl.DataF
         found = {ours: theirs for ours, theirs in found.items() if ours not in plain and theirs not in used}
         rest = [name for name in frame.columns if name not in found.values()]
         frame = frame.select(*(pl.col(theirs).alias(ours) for ours, theirs in found.items()), *rest)
-    there = [name for name in SMALL_FUNDS if name in frame.columns and name not in used]
-    empty = [name for name in there if _pays_nothing(frame[name])]
-    return frame.drop(empty)
+    there = small_funds(frame.columns, used)
+    return frame.drop(name for name in there if _pays_nothing(frame[name]))
+
+
+def small_funds(columns: Collection[str], used: Collection[object] = ()) -> list[str]:
+    """List the columns of funds that are left out where they paid nothing in the whole table."""
+    return [name for name in SMALL_FUNDS if name in columns and name not in used]
 
 
 def without_taken_back(frame: pl.DataFrame, *, total: str, paid: Sequence[str]) -> tuple[pl.DataFrame, int]:

@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from medfloor.errors import PolicyError
-from medfloor.policy import model
+from medfloor.policy import model, parsed
 from medfloor.policy.model import Policy
 
 LIBRARY = Path(__file__).parent / "library"
@@ -170,6 +170,9 @@ def read_yaml(file: Path) -> Raw:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError("policy_unreadable", f"{file} cannot be read: {error}") from None
+    known = parsed.kept(text)
+    if known is not None:
+        return known
     try:
         data = YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
@@ -182,6 +185,7 @@ def read_yaml(file: Path) -> Raw:
         raise PolicyError(
             "policy_syntax", f"{file}, line 1: a policy file is a mapping of keys such as id, name, tiers"
         )
+    parsed.keep(text, data)
     return data
 
 

@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Any
 import polars as pl
 
 from medfloor.errors import OutputError, UsageError
-from medfloor.intake.files import write_bytes, write_table
+from medfloor.intake.files import TableWriter, write_bytes, write_table
+from medfloor.intake.folders import parquet_files
 from medfloor.intake.registers import REFUSED
 from medfloor.money import group_yuan
 from medfloor.reports.plain import json_of
@@ -44,6 +45,7 @@ class Screened:
     what the patients' parts of the settlements come to, in fen, by where they went: used, previous, other, rejected.
     `inputs` maps each file to the SHA-256 of its bytes. `chosen` says that year and day were taken from the
     settlements, `statuses` whether there were any spells. `known` are the earlier alerts that were given to it.
+    `households` gives the table of households piece by piece, where the screening itself holds only what counts need.
     """
 
     screening: Screening
@@ -59,6 +61,7 @@ class Screened:
     wave: int | None = None
     statuses: bool = True
     known: pl.DataFrame | None = None
+    households: Callable[[], Iterator[pl.DataFrame]] | None = None
 
 
 def by_signal(found: Screening, rules: Rules) -> pl.DataFrame:
@@ -232,8 +235,12 @@ def write_screening(
         frames = _frames(one, lang)
         for name, frame in frames.items():
             path = beside / f"{name}.{kind}"
-            write_table(frame, path)
-            hashes[path.name] = {"rows": frame.height, "sha256": sha256_of(path)}
+            if name == "households":
+                height = _write_households(one, path)
+            else:
+                write_table(frame, path)
+                height = frame.height
+            hashes[path.name] = {"rows": height, "sha256": sha256_of(path)}
         write_bytes(json_of(record_of(one, lang) | {"outputs": hashes}), beside / RECORD)
         if not target.exists():
             os.rename(beside, target)
@@ -292,9 +299,23 @@ def record_of(one: Screened, lang: str) -> dict[str, Any]:
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Give the SHA-256 of a file's bytes."""
-    with Path(path).open("rb") as file:
+    """Give the SHA-256 of a file's bytes; of a folder that of the paths and hashes of its Parquet files, in order."""
+    place = Path(path)
+    if place.is_dir():
+        told = [f"{file.relative_to(place).as_posix()} {sha256_of(file)}\n" for file in parquet_files(place)]
+        return hashlib.sha256("".join(told).encode()).hexdigest()
+    with place.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_households(one: Screened, path: Path) -> int:
+    """Write the households, which may be more than fit into memory; give how many there are."""
+    height = 0
+    with TableWriter(path) as writer:
+        for frame in [one.screening.households] if one.households is None else one.households():
+            writer.append(frame)
+            height += frame.height
+    return height
 
 
 def _frames(one: Screened, lang: str) -> dict[str, pl.DataFrame]:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 
 from medfloor.errors import InputError
 from medfloor.synthetic.draws import Array, Ints, allotted, chosen, labels_of, place_in_run, spread_out, stream
@@ -173,6 +172,8 @@ def _codes(place: Place) -> tuple[str, ...]:
 
 
 def _stays(place: Place, people: _People, codes: tuple[str, ...], rng: np.random.Generator) -> _Part:
+    from scipy.special import ndtri
+
     count = round(place.value("care.admissions") / 100 * len(people.row))
     who = allotted(people.need, count, rng)
     own = place.parts("cost.person")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from medfloor.synthetic.assumed import Assumed
 from medfloor.synthetic.draws import Array, Flags, Ints, stream
@@ -100,6 +99,8 @@ def healthy_incomes(income: Array, urban: Flags, years: int, numbers: Assumed, s
     and a passing part; the score of a later year is read from the incomes of the first, so that every year has the same
     distribution but for chance.
     """
+    from scipy.special import ndtr, ndtri
+
     rng = stream(seed, "luck")
     passing = numbers.share("transitory")
     lasting, rho = 1 - passing, numbers["persistence"]

@@ -257,11 +257,11 @@ def psi_by_chance(then: int, now: int, bins: int, level: float) -> float:
     >>> round(psi_by_chance(1000, 1000, 2, 95.0), 5)  # 3.8415 times 2 in a thousand
     0.00768
     """
-    from scipy.stats import chi2
+    from scipy.special import gammaincinv
 
     if bins < 2 or not then or not now:
         return math.nan
-    return float(chi2.ppf(level / 100, bins - 1)) * (1 / then + 1 / now)
+    return 2 * float(gammaincinv((bins - 1) / 2, level / 100)) * (1 / then + 1 / now)
 
 
 def shipped_drift_rules() -> DriftRules:

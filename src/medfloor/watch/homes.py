@@ -9,6 +9,7 @@ from datetime import date
 import polars as pl
 
 from medfloor.errors import InputError
+from medfloor.intake.registers import BEHIND, ROW, STAGE, STAGES
 from medfloor.tables import CARE_TYPES, RESIDENCES, SCHEMES
 
 _REJECTED = {"table": pl.String, "household_id": pl.String, "person_id": pl.String, "claim_id": pl.String,
@@ -82,7 +83,9 @@ def gather(register: Register, settlements: pl.DataFrame, *, year: int, as_of: d
     """Bring them together; what is settled after the day is not looked at.
 
     Rows that cannot be used are set aside with a reason (`rejected`): a household or person without an id or twice, a
-    settlement of an unknown person or without its amounts. Raises InputError missing_column, wrong_type.
+    settlement of an unknown person or without its amounts. Where the tables are parts of larger ones, whole households
+    in each, and say by a column ROW where their rows stand there, households and rejected have it too.
+    Raises InputError missing_column, wrong_type.
     """
     _need(register.people, "people", ("person_id", "household_id"))
     _need(register.households, "households", ("household_id",))
@@ -90,7 +93,9 @@ def gather(register: Register, settlements: pl.DataFrame, *, year: int, as_of: d
     households, bad_households = _households(register.households)
     people, bad_people = _people(register.people, as_of)
     # A household that only its members name is watched all the same, with what is not known left empty.
-    only_named = people.select("household_id").unique().join(households, on="household_id", how="anti")
+    named = people.select("household_id", *_row(people)).unique("household_id", keep="first", maintain_order=True)
+    only_named = named.join(households, on="household_id", how="anti", maintain_order="left")
+    only_named = only_named.with_columns(pl.col(name) + BEHIND for name in _row(people))
     households = pl.concat([households, only_named], how="diagonal")
     settled, bad_settled = _settled(settlements, people)
     known = settled.height
@@ -125,6 +130,10 @@ def gather(register: Register, settlements: pl.DataFrame, *, year: int, as_of: d
     )
 
 
+def _row(frame: pl.DataFrame) -> list[str]:
+    return [ROW] if ROW in frame.columns else []
+
+
 def _need(frame: pl.DataFrame, table: str, names: Sequence[str]) -> None:
     missing = [name for name in names if name not in frame.columns]
     if missing:
@@ -137,7 +146,7 @@ def _need(frame: pl.DataFrame, table: str, names: Sequence[str]) -> None:
 def _households(given: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     kinds = {"household_id": pl.String, "place": pl.String, "size": pl.Int64, "residence": pl.String}
     kinds |= dict.fromkeys(("adults", "children"), pl.Int64) | dict.fromkeys(_MONEY, pl.Int64)
-    frame = _typed(given, "households", kinds, ("household_id",), keep=("labour_capacity", "township"))
+    frame = _typed(given, "households", kinds, ("household_id",), keep=("labour_capacity", "township", ROW))
     faults = (
         ("missing_value", "household_id is empty", pl.col("household_id").is_null()),
         ("bad_number", "size is below 1", pl.col("size") < 1),
@@ -151,7 +160,7 @@ def _people(given: pl.DataFrame, as_of: date) -> tuple[pl.DataFrame, pl.DataFram
     kinds: dict[str, type[pl.DataType]]
     kinds = {"person_id": pl.String, "household_id": pl.String, "scheme": pl.String, "residence": pl.String}
     kinds |= dict.fromkeys(("enrolled_from", "enrolled_to", "death_date"), pl.Date)
-    frame = _typed(given, "people", kinds, ("person_id", "household_id"))
+    frame = _typed(given, "people", kinds, ("person_id", "household_id"), keep=(ROW,))
     faults = (
         ("missing_value", "person_id is empty", pl.col("person_id").is_null()),
         ("missing_value", "household_id is empty", pl.col("household_id").is_null()),
@@ -165,11 +174,12 @@ def _people(given: pl.DataFrame, as_of: date) -> tuple[pl.DataFrame, pl.DataFram
         "residence",
         (begun & running & (pl.col("scheme").fill_null("resident") != "none")).alias("enrolled"),
         (pl.col("death_date").is_null() | (pl.col("death_date") > as_of)).alias("alive"),
+        *_row(frame),
     )
     if frame["person_id"].n_unique() < frame.height:
         rest = pl.col("household_id", "residence").last()
         frame = frame.group_by("person_id", maintain_order=True).agg(
-            rest, pl.col("enrolled").any(), pl.col("alive").all()
+            rest, pl.col("enrolled").any(), pl.col("alive").all(), *(pl.col(name).first() for name in _row(frame))
         )
     return frame, refused
 
@@ -177,7 +187,7 @@ def _people(given: pl.DataFrame, as_of: date) -> tuple[pl.DataFrame, pl.DataFram
 def _settled(given: pl.DataFrame, people: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     kinds = {"person_id": pl.String, "benefit_year": pl.Int64, "settled_date": pl.Date, "claim_id": pl.String}
     kinds |= dict.fromkeys(_OWN, pl.Int64)
-    extra = [name for name in given.columns if name.startswith("pay_") or name == "due_fen"]
+    extra = [name for name in given.columns if name.startswith("pay_") or name in ("due_fen", ROW)]
     frame = _typed(given, "settlements", kinds, ("person_id",), keep=extra)
     frame = frame.join(people.select("person_id", "household_id"), on="person_id", how="left")
     empty = pl.any_horizontal(pl.col(name).is_null() for name in kinds if name != "claim_id")
@@ -203,8 +213,8 @@ def _with_sums(households: pl.DataFrame, people: pl.DataFrame, before: pl.DataFr
     )
     last = before.group_by("household_id").agg(pl.col("own_total_fen").sum().alias("previous_own_total_fen"))
     return (
-        households.join(sums, on="household_id", how="left")
-        .join(last, on="household_id", how="left")
+        households.join(sums, on="household_id", how="left", maintain_order="left")
+        .join(last, on="household_id", how="left", maintain_order="left")
         .with_columns(
             # The register's size counts; where it has none, the members that it knows.
             pl.col("size").fill_null(pl.when(pl.col("_members") > 0).then(pl.col("_members"))),
@@ -247,21 +257,27 @@ def _column(given: pl.DataFrame, table: str, name: str, kind: type[pl.DataType])
 
 
 _Fault = tuple[str, str, pl.Expr]
+_TABLES = ("households", "people", "settlements")
 
 
 def _sift(frame: pl.DataFrame, faults: Sequence[_Fault], table: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Part rows with a fault, under the first that they have (reason, detail), from those without."""
     wrong = pl.coalesce(pl.when(where).then(pl.lit(place)) for place, (_, _, where) in enumerate(faults))
     judged = frame.with_columns(wrong.alias("_fault"))
+    kinds: dict[str, type[pl.DataType]] = dict(_REJECTED)
+    if ROW in frame.columns:
+        kinds |= {ROW: pl.Int64, STAGE: pl.Int8}
     if judged["_fault"].null_count() == judged.height:
-        return frame, pl.DataFrame(schema=_REJECTED)
+        return frame, pl.DataFrame(schema=kinds)
     said = {
         "table": pl.lit(table),
         "reason": pl.col("_fault").replace_strict({n: one[0] for n, one in enumerate(faults)}, return_dtype=pl.String),
         "detail": pl.col("_fault").replace_strict({n: one[1] for n, one in enumerate(faults)}, return_dtype=pl.String),
     }
-    said |= {name: pl.col(name) for name in _REJECTED if name in frame.columns}
+    said |= {name: pl.col(name) for name in (*_REJECTED, ROW) if name in frame.columns}
+    # What is refused here stands behind what reading refused.
+    said[STAGE] = pl.lit(len(STAGES) + _TABLES.index(table))
     refused = judged.filter(pl.col("_fault").is_not_null()).select(
-        said.get(name, pl.lit(None)).cast(kind).alias(name) for name, kind in _REJECTED.items()
+        said.get(name, pl.lit(None)).cast(kind).alias(name) for name, kind in kinds.items()
     )
     return judged.filter(pl.col("_fault").is_null()).drop("_fault"), refused

@@ -9,6 +9,7 @@ from datetime import date
 import polars as pl
 
 from medfloor.errors import InputError, UsageError
+from medfloor.intake.registers import ROW, STAGE, RegisterFiles
 from medfloor.watch.homes import Homes, Register, Standing, gather
 from medfloor.watch.rules import Rule, Rules
 from medfloor.watch.signals import FIRED, SIGNALS, standing_of
@@ -89,6 +90,58 @@ def screen(
     """
     homes = gather(register, settlements, year=year, as_of=as_of)
     return _screened(homes, rules, standing_of(homes, rules, claims_until), known_alerts)
+
+
+def screen_batch(
+    register: Register,
+    settlements: pl.DataFrame,
+    rules: Rules,
+    *,
+    standing: Standing,
+    year: int,
+    as_of: date,
+    known_alerts: pl.DataFrame | None = None,
+) -> Screening:
+    """Screen some whole households out of many, to the result that they have among all.
+
+    The tables hold all rows of these households and of no other, and by a column ROW their places in the whole tables;
+    `standing` is that of all households, worked out first (`signals.standing_from`). The parts of all batches, one
+    below the other and put `in_order`, are the screening of the whole. Raises what `screen` raises.
+    """
+    homes = gather(register, settlements, year=year, as_of=as_of)
+    return _screened(homes, rules, standing, known_alerts)
+
+
+def in_order(found: Screening) -> Screening:
+    """Put what batches found, one below the other, in the order that `screen` has."""
+    return replace(
+        found,
+        alerts=_ordered(found.alerts),
+        suppressed=_ordered(found.suppressed),
+        households=found.households.sort(ROW).drop(ROW),
+        rejected=found.rejected.sort(STAGE, ROW).drop(STAGE, ROW),
+    )
+
+
+def money_of(read: RegisterFiles, found: Screening, *, year: int, as_of: date) -> dict[str, int]:
+    """Say where the patients' parts of the settlements went, in fen: whole, used, previous, other, rejected.
+
+    The four come to the whole, for all households as for a batch of them.
+    """
+    strangers = read.settlements.join(read.people.select("person_id").unique(), on="person_id", how="anti")
+    later = (pl.col("settled_date") > as_of) | ~pl.col("benefit_year").is_in([year, year - 1])
+    known = read.settlements
+    if strangers.height:
+        known = known.join(strangers.select("person_id").unique(), on="person_id", how="anti")
+    money = {
+        "whole": read.own_fen,
+        "used": int(found.households["own_total_fen"].sum()),
+        "previous": int(found.households["previous_own_total_fen"].sum()),
+        "other": int(known.filter(later)["own_total_fen"].sum()),
+        "rejected": read.own_rejected_fen + int(strangers["own_total_fen"].sum()),
+    }
+    assert money["whole"] == sum(money[name] for name in ("used", "previous", "other", "rejected")), money
+    return money
 
 
 def screen_one(

@@ -7,7 +7,7 @@ the signal would not have fired, everything else as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from medfloor.errors import InputError
+from medfloor.intake.registers import ROW
 from medfloor.measures.capacity import EuropeRule, SocietalLine, WhoRule, discretionary, europe_capacity, who_capacity
 from medfloor.measures.catastrophic import STANDARDS
 from medfloor.money import BP
@@ -298,20 +299,56 @@ def standing_of(homes: Homes, rules: Rules, claims_until: date | None = None) ->
 
     `claims_until` is the last day on which claims are known; None takes the last in the claims.
     """
-    known = homes.claims["start_date"].max() if homes.claims is not None else None
-    until = claims_until if claims_until is not None else known if isinstance(known, date) else None
+    return standing_from([seen_of(homes)], rules, claims_until)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """Be what some households add to the standing of all: narrow enough that those of a province fit in one machine.
+
+    `previous` counts settlements of the year before, `last_claim` is the last day of a claim, and `means` has, a row a
+    household whose consumption is known, what the lines of definitions are worked out from.
+    """
+
+    previous: int
+    last_claim: date | None
+    means: pl.DataFrame
+
+
+_NEEDS = {
+    "who": ("consumption_fen", "food_fen", "size"),
+    "europe": ("consumption_fen", "food_fen", "housing_fen", "utilities_fen", "adults", "children"),
+    "sdg": ("consumption_fen", "size"),
+}
+
+
+def seen_of(homes: Homes) -> Seen:
+    """See what these households add to the standing of all."""
+    last = homes.claims["start_date"].max() if homes.claims is not None else None
+    columns = list(dict.fromkeys(name for names in _NEEDS.values() for name in names))
+    means = homes.households.filter(pl.col("consumption_fen") > 0)
+    means = means.select(*columns, *(name for name in (ROW,) if name in means.columns))
+    return Seen(homes.counts["previous"], last if isinstance(last, date) else None, means)
+
+
+def standing_from(seen: Sequence[Seen], rules: Rules, claims_until: date | None = None) -> Standing:
+    """Work out the standing of all households from what was seen of each part of them, whichever parts those are.
+
+    Where parts say by ROW in which order their households stand in the register, sums are made in that order, so that
+    the lines are the same to the last bit. `claims_until` as in `standing_of`.
+    """
+    days = [one.last_claim for one in seen if one.last_claim is not None]
+    until = claims_until if claims_until is not None else max(days, default=None)
     wanted = rules["catastrophic"].values if "catastrophic" in rules.signals else {}
-    return Standing(homes.counts["previous"] > 0, until, _levels(homes.households, wanted))
+    means = pl.concat([one.means for one in seen])
+    if ROW in means.columns:
+        means = means.sort(ROW)
+    return Standing(sum(one.previous for one in seen) > 0, until, _levels(means, wanted))
 
 
 def _levels(households: pl.DataFrame, wanted: Mapping[str, object]) -> dict[str, float]:
     levels: dict[str, float] = {}
-    needs = {
-        "who": ("consumption_fen", "food_fen", "size"),
-        "europe": ("consumption_fen", "food_fen", "housing_fen", "utilities_fen", "adults", "children"),
-        "sdg": ("consumption_fen", "size"),
-    }
-    for name, columns in needs.items():
+    for name, columns in _NEEDS.items():
         known = households.select(columns).drop_nulls().filter(pl.col("consumption_fen") > 0)
         if name == "europe":
             known = known.filter(pl.col("adults") + pl.col("children") > 0)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from medfloor.terminal import aligned
 from medfloor.watch.capacity import all_assumptions
@@ -257,13 +256,15 @@ def _share(part: Any, whole: Any) -> Any:
 
 def _interval(values: Any) -> tuple[float | None, float | None, float | None]:
     """Give the mean over seeds with its interval by t; what has no value in a seed leaves that seed out."""
+    from scipy.special import stdtrit
+
     known = values[np.isfinite(values)]
     if not len(known):
         return None, None, None
     mean = float(known.mean())
     if len(known) < 2:
         return mean, None, None
-    half = float(stats.t.ppf((1 + _LEVEL) / 2, len(known) - 1)) * float(known.std(ddof=1)) / math.sqrt(len(known))
+    half = float(stdtrit(len(known) - 1, (1 + _LEVEL) / 2)) * float(known.std(ddof=1)) / math.sqrt(len(known))
     return mean, mean - half, mean + half
 
 

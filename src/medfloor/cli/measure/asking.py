@@ -13,6 +13,8 @@ import click
 if TYPE_CHECKING:
     from medfloor.intake import Microdata
     from medfloor.measures import Design, Result
+    from medfloor.measures.cluster import Matched
+    from medfloor.measures.settled import Cases
     from medfloor.reports import FigureKind
 
 _DESIGN = {"weight": "weight", "strata": "stratum", "psu": "psu", "ssu": None, "fpc": "fpc", "fpc2": None}
@@ -102,6 +104,20 @@ _ANSWER = [
     ),
     click.option("--lang", type=click.Choice(["zh", "en"]), default="en", show_default=True, help="Language."),
 ]
+_CLUSTER = [
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "spark"]),
+        default="local",
+        show_default=True,
+        help="Where settlements are read and added up: here, or on a Spark cluster (docs/spark.md).",
+    ),
+    click.option(
+        "--spark-master",
+        metavar="URL",
+        help="With --engine spark: spark://host:7077, local[2], ...; default: spark-submit's, SPARK_MASTER, local[*].",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +127,12 @@ class Asked:
     micro: Microdata
     design: Design
     options: dict[str, Any]
+    cases: Cases | None = None
+
+    @property
+    def table(self) -> Any:
+        """Give the rows as a measure of settlements takes them."""
+        return self.micro.accepted if self.cases is None else self.cases
 
     @property
     def by(self) -> tuple[str, ...]:
@@ -141,6 +163,30 @@ def asks_for_a_table(
     return with_options
 
 
+def asks_for_a_cluster(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that let a cluster read settlements."""
+    for option in reversed(_CLUSTER):
+        function = option(function)
+    return function
+
+
+def on_cluster(asked: dict[str, Any]) -> bool:
+    """Say whether a cluster was asked for. Raises UsageError spark_not_asked."""
+    if asked.get("engine") != "spark" and asked.get("spark_master"):
+        from medfloor.errors import UsageError
+
+        raise UsageError("spark_not_asked", "--spark-master is for --engine spark; give both, or neither")
+    return asked.get("engine") == "spark"
+
+
+def refuse_cluster(asked: dict[str, Any], what: str) -> None:
+    """Refuse a cluster for what it does not do. Raises UsageError not_with_spark."""
+    if on_cluster(asked):
+        from medfloor.errors import UsageError
+
+        raise UsageError("not_with_spark", f"--engine spark does not go with {what}; leave --engine out")
+
+
 def read(
     asked: dict[str, Any],
     *,
@@ -153,27 +199,71 @@ def read(
     `numbers`, `labels` and `required` are the contract's names (or the user's own, for columns named by options).
     """
     from medfloor.intake import read_microdata
-    from medfloor.measures import Design
 
+    wanted = _wanted(asked, numbers, labels, required)
+    # What is asked of a cluster is large: columns that nobody asked for stay on the disk.
+    micro = read_microdata(asked["table"], **wanted, carried=not on_cluster(asked))
+    return _with_design(asked, micro, None)
+
+
+def read_cases(
+    asked: dict[str, Any],
+    *,
+    numbers: Sequence[str],
+    labels: Sequence[str] = (),
+    required: Sequence[str] = (),
+    matched: Matched | None = None,
+    used: Sequence[str] = (),
+) -> Asked:
+    """Read a table of settlements as `read` does, on a cluster where one was asked for.
+
+    There those that were taken back are found, where `matched` says by which columns of those that are there: the total
+    and what was paid. Columns in `used` keep their names.
+    """
+    if not on_cluster(asked):
+        return read(asked, numbers=numbers, labels=labels, required=required)
+    from medfloor.measures.cluster import Wanted, read_cases
+
+    micro, cases = read_cases(
+        Wanted(asked["table"], **_wanted(asked, numbers, labels, required)),
+        matched=matched,
+        used=[*used, *asked["by"], *(asked[field] for field in _DESIGN if asked[field])],
+        master=asked["spark_master"],
+        beside=asked["out"],
+    )
+    return _with_design(asked, micro, cases)
+
+
+def _wanted(
+    asked: dict[str, Any], numbers: Sequence[str], labels: Sequence[str], required: Sequence[str]
+) -> dict[str, Any]:
+    """Say what is to be read: the columns that a measure needs, and those of the design."""
     check_places(asked)
     named = {field: asked[field] for field in _DESIGN}
     weights = _replicate_names(asked)
     design_numbers = [named[name] or _DESIGN[name] for name in ("weight", "fpc", "fpc2")]
     design_labels = [named[name] or _DESIGN[name] for name in ("strata", "psu", "ssu")]
-    micro = read_microdata(
-        asked["table"],
-        mapping=asked["mapping"],
-        numbers=_once([*numbers, *design_numbers, *weights]),
-        labels=_once([*labels, *asked["by"], *design_labels]),
-        required=_once([*required, *asked["by"], *(name for name in named.values() if name), *weights]),
-    )
+    return {
+        "mapping": asked["mapping"],
+        "numbers": _once([*numbers, *design_numbers, *weights]),
+        "labels": _once([*labels, *asked["by"], *design_labels]),
+        "required": _once([*required, *asked["by"], *(name for name in named.values() if name), *weights]),
+    }
+
+
+def _with_design(asked: dict[str, Any], micro: Microdata, cases: Cases | None) -> Asked:
+    """Put the design beside what was read. Raises InputError no_rows where every row was refused."""
+    from medfloor.measures import Design
+
     if micro.rejects.height and not micro.accepted.height:
         raise _all_refused(micro)
+    columns = micro.accepted.columns
+    named = {field: asked[field] for field in _DESIGN}
     if asked["no_design"]:
         found: dict[str, Any] = {}
     else:
         found = {
-            name: given or (default if default in micro.accepted.columns else None)
+            name: given or (default if default in columns else None)
             for (name, default), given in zip(_DESIGN.items(), named.values(), strict=True)
         }
     design = Design(
@@ -182,7 +272,7 @@ def read(
         method=asked["method"],
         replicates=asked["replicates"],
         seed=asked["seed"],
-        replicate_weights=_expand(weights, asked, micro.accepted.columns),
+        replicate_weights=_expand(_replicate_names(asked), asked, columns),
         kind=asked["kind"],
         fay=asked["fay"],
         level=asked["level"],
@@ -190,7 +280,7 @@ def read(
         bootstrap_interval=asked["bootstrap_interval"],
         degrees=asked["degrees"],
     )
-    return Asked(micro, design, asked)
+    return Asked(micro, design, asked, cases)
 
 
 def answer(ctx: click.Context, asked: Asked, *results: Result, figure: FigureKind | None = None) -> None:
@@ -353,7 +443,7 @@ def _replicate_names(asked: dict[str, Any]) -> list[str]:
         return []
     if "," in text:
         return [name.strip() for name in text.split(",") if name.strip()]
-    if Path(asked["table"]).suffix.lower() != ".csv":
+    if Path(asked["table"]).suffix.lower() != ".csv" and not on_cluster(asked):
         return []
     from medfloor.intake import scan_table
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medfloor.cli.measure.asking import answer, asks_for_a_table, percents, progress_bar, read
+from medfloor.cli.measure.asking import answer, asks_for_a_cluster, asks_for_a_table, percents, progress_bar, read_cases
 
 if TYPE_CHECKING:
     from medfloor.measures import Result
@@ -45,6 +45,7 @@ _SHOWN = {
     help="Everything, only the measures by tier, only the table of risk before by zone after, or only risk before by "
     "risk after.",
 )
+@asks_for_a_cluster
 @asks_for_a_table()
 @click.pass_context
 def command(ctx: click.Context, /, **asked: Any) -> None:
@@ -68,10 +69,17 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     needed = [asked["total"], *(tiers or []), *([asked["oop"]] if asked["oop"] else []), *([column] if column else [])]
     asked["mapping"] = in_our_names(asked["table"], asked["mapping"], [*needed, *asked["by"]])
     payments = [] if tiers else _payments(asked["table"], asked["mapping"])
-    given = read(asked, numbers=[*needed, *payments, "size"], labels=["person_id"], required=needed)
+    given = read_cases(
+        asked,
+        numbers=[*needed, *payments, "size"],
+        labels=["person_id"],
+        required=needed,
+        matched=lambda _: (asked["total"], tiers or payments),
+        used=needed,
+    )
     shares = percents(asked["safe"]) or [0.8]
     result = burden(
-        given.micro.accepted,
+        given.table,
         reference=reference,
         total=asked["total"],
         tiers=tiers,
@@ -102,7 +110,7 @@ def _payments(place: str, mapping: tuple[str, ...]) -> list[str]:
     from medfloor.intake import read_microdata, scan_table
     from medfloor.intake.mapping import read_mapping
 
-    if Path(place).suffix.lower() in (".csv", ".parquet"):
+    if Path(place).suffix.lower() in (".csv", ".parquet") or Path(place).is_dir():
         names: tuple[str, ...] = scan_table(place).names
     else:
         names = tuple(read_microdata(place).accepted.columns)

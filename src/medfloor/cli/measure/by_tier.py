@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from medfloor.cli.measure.asking import answer, asks_for_a_table, percents, progress_bar, read
+from medfloor.cli.measure.asking import (
+    answer,
+    asks_for_a_cluster,
+    asks_for_a_table,
+    on_cluster,
+    percents,
+    progress_bar,
+    read,
+)
 
 _AMOUNTS = ("consumption", "food", "housing", "utilities", "size", "adults", "children")
 _NEEDS = {
@@ -66,6 +74,7 @@ _NEEDS = {
 @click.option(
     "--days", type=float, default=365, show_default=True, help="Days that the table's amounts cover (365: a year)."
 )
+@asks_for_a_cluster
 @asks_for_a_table()
 @click.pass_context
 def command(ctx: click.Context, /, **asked: Any) -> None:
@@ -88,12 +97,14 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     required += ["size"] if sized else []
     on_top = [asked["besides"]] if asked["besides"] else []
     given = read(asked, numbers=[*_AMOUNTS, *columns, *on_top], labels=["household_id"], required=[*required, *on_top])
+    measure, tiers = _of(asked["what"], options), asked["tiers"].split(",") if asked["tiers"] else None
+    settlements, people = _added(asked, tiers) if on_cluster(asked) else _whole(asked)
     result = by_tier(
         given.micro.accepted,
-        _settlements(asked["settlements"]),
-        **_of(asked["what"], options),
-        people=_people(asked["people"]) if asked["people"] else None,
-        tiers=asked["tiers"].split(",") if asked["tiers"] else None,
+        settlements,
+        **measure,
+        people=people,
+        tiers=tiers,
         besides=asked["besides"],
         year=asked["year"],
         unknown=asked["unknown"],
@@ -143,31 +154,47 @@ def _of(what: str, options: dict[str, Any]) -> dict[str, Any]:
     return {"of": partial(poverty, of="net"), **options, "line": lines[0]}
 
 
-def _settlements(path: str) -> Any:
+def _settlements(path: str) -> dict[str, Any]:
+    """Say what is read of the settlements."""
     from medfloor.cli.measure.platform import in_our_names
     from medfloor.intake import scan_table
     from medfloor.intake.mapping import read_mapping
 
     mapping = in_our_names(path, ())
     names = [*scan_table(path, "settlements").names, *(link.ours for link in read_mapping(list(mapping)).values())]
-    amounts = ["total", *(name for name in names if name.startswith("pay_"))]
-    return _whole(path, amounts, ["person_id", "household_id", "benefit_year"], ["total"], mapping)
+    return {
+        "numbers": ["total", *(name for name in names if name.startswith("pay_"))],
+        "labels": ["person_id", "household_id", "benefit_year"],
+        "required": ["total"],
+        "mapping": mapping,
+    }
 
 
-def _people(path: str) -> Any:
-    return _whole(path, [], ["person_id", "household_id"], ["person_id", "household_id"])
+_PEOPLE: dict[str, Any] = {"labels": ["person_id", "household_id"], "required": ["person_id", "household_id"]}
 
 
-def _whole(path: str, numbers: list[str], labels: list[str], required: list[str], mapping: tuple[str, ...] = ()) -> Any:
-    """Read a table of which every row must be readable: sums over a part of it would be wrong."""
-    from medfloor.errors import InputError
+def _whole(asked: dict[str, Any]) -> tuple[Any, Any]:
+    """Read settlements and people, of which every row must be readable: sums over a part of them would be wrong."""
     from medfloor.intake import read_microdata
+    from medfloor.measures.stages import unreadable
 
-    micro = read_microdata(path, mapping=mapping, numbers=numbers, labels=labels, required=required)
-    if micro.rejects.height:
-        raise InputError(
-            "bad_rows",
-            f"{micro.rejects.height:,} of {micro.rows_in:,} rows of {path} cannot be read; the first: "
-            f"{micro.rejects['detail'][0]}. Correct them, or take them out.",
-        )
-    return micro.accepted
+    made: list[Any] = []
+    for path, how in ((asked["settlements"], _settlements), (asked["people"], lambda _: _PEOPLE)):
+        if path is None:
+            made.append(None)
+            continue
+        micro = read_microdata(path, **how(path))
+        if micro.rejects.height:
+            raise unreadable(micro.rejects.height, micro.rows_in, path, micro.rejects["detail"][0])
+        made.append(micro.accepted)
+    return made[0], made[1]
+
+
+def _added(asked: dict[str, Any], tiers: list[str] | None) -> tuple[Any, None]:
+    """Let a cluster add up the settlements by household."""
+    from medfloor.measures.cluster import Wanted, add_up
+
+    people = Wanted(asked["people"], **_PEOPLE) if asked["people"] else None
+    settlements = Wanted(asked["settlements"], **_settlements(asked["settlements"]))
+    where = {"master": asked["spark_master"], "beside": asked["out"]}
+    return add_up(settlements, people, tiers=tiers, year=asked["year"], **where), None

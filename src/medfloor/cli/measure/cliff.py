@@ -6,7 +6,19 @@ from typing import Any
 
 import click
 
-from medfloor.cli.measure.asking import Asked, answer, asks_for_a_table, check_places, percents, progress_bar, read, say
+from medfloor.cli.measure.asking import (
+    Asked,
+    answer,
+    asks_for_a_cluster,
+    asks_for_a_table,
+    check_places,
+    percents,
+    progress_bar,
+    read,
+    read_cases,
+    refuse_cluster,
+    say,
+)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,6 +68,7 @@ from medfloor.cli.measure.asking import Asked, answer, asks_for_a_table, check_p
 @click.option("--eligible", multiple=True, metavar="VALUE", help="--status: a value that counts; may be given again.")
 @click.option("--rates", metavar="IN,OUT", help="Only arithmetic, without a table: two rates such as 90%,65%.")
 @click.option("--cost", type=float, help="--rates: of a cost.")
+@asks_for_a_cluster
 @asks_for_a_table(table=False)
 @click.argument("table", required=False, type=click.Path())
 @click.pass_context
@@ -74,6 +87,8 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
       medfloor measure cliff stays.csv --status group --eligible dibao --map paid=pay_total
       medfloor measure cliff --rates 90%,65% --cost 10000
     """
+    if asked["rates"] is not None or not asked["status"]:
+        refuse_cluster(asked, "other questions than --status, which is the one about settlements")
     if asked["rates"] is not None:
         _arithmetic(ctx, asked)
         return
@@ -143,14 +158,14 @@ def _by_status(ctx: click.Context, asked: dict[str, Any]) -> None:
 
     if not asked["eligible"]:
         raise click.UsageError("Missing option '--eligible': which value of the status counts as having it.", ctx)
-    given = read(
+    given = read_cases(
         asked,
         numbers=["paid", "total", "size"],
         labels=[asked["status"]],
         required=["paid", "total", asked["status"]],
     )
     result = status_cliff(
-        given.micro.accepted,
+        given.table,
         status=asked["status"],
         eligible=asked["eligible"],
         **given.common,

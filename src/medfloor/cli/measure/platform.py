@@ -15,7 +15,7 @@ def in_our_names(place: str, mapping: Sequence[str], used: Collection[str] = ())
     from medfloor.intake.mapping import read_mapping
     from medfloor.tables import NATIONAL_SETTLEMENTS
 
-    if Path(place).suffix.lower() not in (".csv", ".parquet"):
+    if Path(place).suffix.lower() not in (".csv", ".parquet") and not Path(place).is_dir():
         return tuple(mapping)
     there = {name.strip().lower(): name for name in scan_table(place).names}
     own = read_mapping(list(mapping))

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from medfloor.cli.measure.asking import Asked, answer, asks_for_a_table, percents, progress_bar, read
+from medfloor.cli.measure.asking import (
+    Asked,
+    answer,
+    asks_for_a_cluster,
+    asks_for_a_table,
+    percents,
+    progress_bar,
+    read,
+    read_cases,
+    refuse_cluster,
+)
 
 if TYPE_CHECKING:
     from medfloor.measures import Result
@@ -50,6 +61,7 @@ _FLAGS = ["hospitalised", "major_disease", "chronic_disease"]
     show_default=True,
     help="seed-004: what catastrophic spending is 40 % of.",
 )
+@asks_for_a_cluster
 @asks_for_a_table()
 @click.pass_context
 def command(ctx: click.Context, /, **asked: Any) -> None:
@@ -71,15 +83,21 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
       medfloor measure reimbursement households.csv --report seed-004 --lang zh
     """
     if asked["report"]:
+        refuse_cluster(asked, "--report, whose rows are households")
         _report(ctx, asked)
         return
     from medfloor.cli.measure.platform import in_our_names
     from medfloor.measures.reimbursement import PARTS, reimbursement
 
     asked["mapping"] = in_our_names(asked["table"], asked["mapping"], asked["by"])
-    given = read(asked, numbers=[*_NUMBERS, *_SETTLED], labels=[*_FLAGS, "person_id"])
+    given = read_cases(
+        asked,
+        numbers=[*_NUMBERS, *_SETTLED],
+        labels=[*_FLAGS, "person_id"],
+        matched=_matched,
+    )
     result = reimbursement(
-        given.micro.accepted,
+        given.table,
         parts=asked["parts"] or PARTS,
         edges=percents(asked["edges"]) or (),
         income_edges=percents(asked["income_edges"]) or (),
@@ -89,6 +107,15 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         progress=progress_bar("replicates"),
     )
     answer(ctx, given, result, figure="bands" if "reimbursement_band" in result.rows["statistic"] else None)
+
+
+def _matched(names: Sequence[str]) -> tuple[str, list[str]]:
+    """Name the columns by which `reimbursement` finds settlements that were taken back: the total, and what was paid.
+
+    What was reimbursed counts before the patient's own, and a settlement's names only where a table has neither.
+    """
+    paid = [name for name in ("reimbursed", "oop", *_SETTLED) if name in names][:1]
+    return "total" if paid else "", paid
 
 
 def _report(ctx: click.Context, asked: dict[str, Any]) -> None:

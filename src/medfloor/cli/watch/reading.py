@@ -55,7 +55,7 @@ def read_years(asked: dict[str, Any]) -> Read:
 
     from medfloor.intake.files import read_table
     from medfloor.intake.households import read_households
-    from medfloor.intake.registers import read_register_files, with_residence
+    from medfloor.intake.registers import is_made_up, read_register_files, with_residence
     from medfloor.watch.homes import Register
     from medfloor.watch.rules import load_rules
 
@@ -72,10 +72,8 @@ def read_years(asked: dict[str, Any]) -> Read:
     )  # fmt: skip
     # The reader of a screening takes one year of the households; here all are needed.
     households = with_residence(read_households(asked["households"]).accepted)
-    made_up = "synthetic" in read.people.columns and bool(
-        read.people["synthetic"].cast(pl.String).str.to_lowercase().is_in(["true", "1"]).any()
-    )
-    return Read(Register(read.people, households, read.spells, read.claims), read.settlements, read.rejected, made_up)
+    register = Register(read.people, households, read.spells, read.claims)
+    return Read(register, read.settlements, read.rejected, is_made_up(read.people))
 
 
 def check_year(settlements: pl.DataFrame, year: int, day: date) -> None:

@@ -44,16 +44,22 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--list", "listed", is_flag=True, help="List the rules with values, sources and trust, and stop.")
 @click.option("--office", is_flag=True, help="Screen the office's own register and ledger instead of files.")
 @click.option("--pending", is_flag=True, help="With --office: only households with settlements not yet looked at.")
+@click.option("--engine", type=click.Choice(["auto", "spark"]), default="auto", show_default=True,
+              help="On this machine, or on a Spark cluster; they give the same.")  # fmt: skip
+@click.option("--spark-master", metavar="ADDRESS",
+              help="With --engine spark: spark://host:7077, local[2], ...; default: spark-submit's, SPARK_MASTER, "
+              "local[*].")  # fmt: skip
 @database_option
 @lang_option
 @click.pass_context
 def command(ctx: click.Context, /, **asked: Any) -> None:
     """Screen a register and a year's settlements for households at risk.
 
-    Files are CSV or Parquet in the columns of the data contract (ours or the platform's), money in yuan: what medfloor
-    synthesise and medfloor settle wrote is taken as it is. An alert says why in yuan and words, and with what it would
-    not have fired. Absent care stands in a file of its own. Rows that cannot be used are kept with a reason. Prints
-    counts that name nobody; households stand in the files of --out, and on the terminal with --page or --one.
+    Files are CSV or Parquet (or folders of Parquet files, by place and month) in the columns of the data contract (ours
+    or the platform's), money in yuan: what medfloor synthesise and medfloor settle wrote is taken as it is. An alert
+    says why in yuan and words, and with what it would not have fired. Absent care stands in a file of its own. Rows
+    that cannot be used are kept with a reason. Prints counts that name nobody; households stand in the files of --out,
+    and on the terminal with --page or --one.
 
     With --office the office's register and ledger are screened as of today, alerts are kept there, and each household
     without an open case gets one. The same again raises no second alert.
@@ -65,6 +71,8 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         --spells spells.csv --claims claims.csv --known may --as-of 2025-06-30 --out june --lang zh
       medfloor watch screen --list --place 520102
       medfloor watch screen --office --out today --page 10
+      medfloor watch screen --people people/ --households households.parquet --settlements settled/ --out june \\
+        --engine spark --spark-master spark://head:7077
 
     Exit codes: 0 done, 1 done but rows were refused, 2 nothing could be done.
     """
@@ -75,9 +83,13 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     given = [name for name in (*_FILES, "known") if asked[name]]
     if asked["database"] and not office:
         raise UsageError("files_or_office", "--database goes with --office; add it, or leave --database out")
+    if asked["spark_master"] and asked["engine"] != "spark":
+        raise UsageError("spark_not_asked", "--spark-master is for --engine spark; give both, or neither")
     if asked["listed"]:
         _list(asked)
         return
+    if asked["engine"] == "spark":
+        _check_spark(asked, office=office)
     if office and given:
         raise UsageError("files_or_office", f"--office screens the store and takes no --{given[0]}; give one of both")
     if office:
@@ -88,6 +100,8 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         raise click.UsageError(f"--{missing[0]} is missing; name its file, or give --office or --list", ctx)
     if not asked["out"] and not asked["one"] and not asked["page"]:
         raise click.UsageError("--out is missing; name a folder, or give --page N or --one HOUSEHOLD", ctx)
+    if asked["engine"] == "spark":
+        _on_spark(ctx, asked)
     _files(ctx, asked)
 
 
@@ -112,12 +126,7 @@ def _files(ctx: click.Context, asked: dict[str, Any]) -> None:
     from medfloor.reports.watch_screening import check_folder
     from medfloor.watch import Register, screen
 
-    known = [file for one in asked["known"] for file in _alerts_of(one)]
-    inputs = [asked[name] for name in _FILES] + known + list(asked["known"]) + [asked["file"]]
-    if asked["out"]:
-        check_folder(asked["out"], asked["kind"], asked["as_of"], inputs)
-    # Statuses that rules name are known; which they are is not a matter of the day, so that any later one does.
-    groups = sorted({one for rule in _rules(asked, date(2200, 1, 1)).rules for one in rule.listed("groups")})
+    known, inputs, groups = _beforehand(asked)
     read = _read(asked, groups, asked["year"])
     chosen = asked["year"] is None or asked["as_of"] is None
     year, as_of = _when(read.settlements, asked)
@@ -136,6 +145,19 @@ def _files(ctx: click.Context, asked: dict[str, Any]) -> None:
     screened = replace(_screened(asked, read, found, rules, year, as_of, chosen), known=earlier)
     _tell(screened, asked)
     ctx.exit(1 if screened.rejected.height else 0)
+
+
+def _beforehand(asked: dict[str, Any]) -> tuple[list[Path], list[Any], list[str]]:
+    """Check the folder before anything is read; give the files of alerts, all inputs, and the statuses of the rules."""
+    from medfloor.reports.watch_screening import check_folder
+
+    known = [file for one in asked["known"] for file in _alerts_of(one)]
+    inputs = [asked[name] for name in _FILES] + known + list(asked["known"]) + [asked["file"]]
+    if asked["out"]:
+        check_folder(asked["out"], asked["kind"], asked["as_of"], inputs)
+    # Statuses that rules name are known; which they are is not a matter of the day, so that any later one does.
+    groups = sorted({one for rule in _rules(asked, date(2200, 1, 1)).rules for one in rule.listed("groups")})
+    return known, inputs, groups
 
 
 def _read(asked: dict[str, Any], groups: list[str], year: int | None) -> RegisterFiles:
@@ -203,31 +225,73 @@ def _screened(
 ) -> Screened:
     import polars as pl
 
-    from medfloor.reports.watch_screening import Screened, sha256_of
+    from medfloor.intake.registers import is_made_up
+    from medfloor.reports.watch_screening import Screened
+    from medfloor.watch.screening import money_of
 
     rejected = pl.concat([read.rejected, found.rejected], how="diagonal")
-    strangers = read.settlements.join(read.people.select("person_id").unique(), on="person_id", how="anti")
-    later = (pl.col("settled_date") > as_of) | ~pl.col("benefit_year").is_in([year, year - 1])
-    known = read.settlements
-    if strangers.height:
-        known = known.join(strangers.select("person_id").unique(), on="person_id", how="anti")
-    others = known.filter(later)
-    money = {
-        "whole": read.own_fen,
-        "used": int(found.households["own_total_fen"].sum()),
-        "previous": int(found.households["previous_own_total_fen"].sum()),
-        "other": int(others["own_total_fen"].sum()),
-        "rejected": read.own_rejected_fen + int(strangers["own_total_fen"].sum()),
-    }
-    assert money["whole"] == sum(money[name] for name in ("used", "previous", "other", "rejected")), money
-    made_up = "synthetic" in read.people.columns and bool(
-        read.people["synthetic"].cast(pl.String).str.to_lowercase().is_in(["true", "1"]).any()
-    )
-    inputs = {Path(asked[name]).name: sha256_of(asked[name]) for name in _FILES if asked[name]}
+    money = money_of(read, found, year=year, as_of=as_of)
     return Screened(
-        found, rules, year, as_of, rejected, read.rows, money, inputs, chosen=chosen, synthetic=made_up, wave=read.wave,
-        statuses=read.spells is not None,
+        found, rules, year, as_of, rejected, read.rows, money, _hashes(asked), chosen=chosen,
+        synthetic=is_made_up(read.people), wave=read.wave, statuses=read.spells is not None,
     )  # fmt: skip
+
+
+def _hashes(asked: dict[str, Any]) -> dict[str, str]:
+    from medfloor.reports.watch_screening import sha256_of
+
+    return {Path(asked[name]).name: sha256_of(asked[name]) for name in _FILES if asked[name]}
+
+
+# --- From files on a cluster ------------------------------------------------------------------------------------------
+
+
+def _check_spark(asked: dict[str, Any], *, office: bool) -> None:
+    from medfloor.errors import UsageError
+
+    if office:
+        raise UsageError(
+            "not_with_spark",
+            "--office does not go with --engine spark: the office's store lies on one machine. Leave --engine out.",
+        )
+    if asked["one"]:
+        raise UsageError(
+            "not_with_spark",
+            "--one does not go with --engine spark, which writes a whole screening. Leave --engine out, or give --out "
+            "and look the household up in its files.",
+        )
+    if not asked["out"]:
+        raise UsageError(
+            "not_with_spark",
+            "--engine spark needs --out: the machines write parts beside it. Name a folder on the disk that all see.",
+        )
+
+
+def _on_spark(ctx: click.Context, asked: dict[str, Any]) -> None:
+    from medfloor.intake.registers import read_known
+    from medfloor.reports.watch_screening import Screened, check_folder
+    from medfloor.watch.spark import run_on_spark
+
+    known, inputs, groups = _beforehand(asked)
+    with run_on_spark(
+        {name: asked[name] for name in _FILES}, groups, beside=asked["out"], master=asked["spark_master"]
+    ) as tables:
+        chosen = asked["year"] is None or asked["as_of"] is None
+        # A day that is given says the year, too.
+        year, as_of = _when(tables.days(), asked) if asked["as_of"] is None else (asked["year"], asked["as_of"])
+        year = as_of.year if year is None else year
+        check_folder(asked["out"], asked["kind"], as_of, inputs)
+        rules, earlier = _rules(asked, as_of), read_known(known)
+        found = tables.screen(
+            rules, year=year, as_of=as_of, known_alerts=earlier, claims_until=asked["claims_until"]
+        )  # fmt: skip
+        screened = Screened(
+            found.screening, rules, year, as_of, found.screening.rejected, found.rows, found.money, _hashes(asked),
+            chosen=chosen, synthetic=found.made_up, wave=found.wave, statuses=bool(asked["spells"]), known=earlier,
+            households=found.households,
+        )  # fmt: skip
+        _tell(screened, asked)
+    ctx.exit(1 if screened.rejected.height else 0)
 
 
 # --- From the office --------------------------------------------------------------------------------------------------

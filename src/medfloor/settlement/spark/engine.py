@@ -7,9 +7,6 @@ list. Only when every task is done are the files put together and given their na
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
@@ -38,13 +35,10 @@ from medfloor.settlement.chunks import Files, Tally, previous_of
 from medfloor.settlement.results import NATIONAL_MONEY, money_columns
 from medfloor.settlement.reversal import DIFFERENCES_ORDER, differences_between
 from medfloor.settlement.settle import Settlements, law_of, settle
-from medfloor.settlement.spark.inputs import ROW, Inputs, Table, as_came, open_table
+from medfloor.settlement.spark.inputs import ROW, Inputs, Table, as_came, open_table, scratch
 from medfloor.settlement.spark.pieces import NOTHING_ELSEWHERE, PIECE, Done, Job, Output, Shape, settler
-from medfloor.settlement.spark.session import carried_home, parallelism, spark_errors, spark_session
+from medfloor.settlement.spark.session import ROWS_A_TASK, carried_home, share_out, spark_errors, spark_session
 from medfloor.tables import SPELLS
-
-ROWS_A_TASK = 1_000_000
-"""About how many rows of claims one task settles; more tasks than processors share the work evenly."""
 
 IN_MEMORY = 2_000_000
 """How many refused rows are put in order together by the driver."""
@@ -78,17 +72,13 @@ def settle_on_spark(
     )
     _check(files)
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix=".medfloor-", dir=Path(files.out).absolute().parent))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        os.chmod(folder, 0o777 & ~_umask())  # the executors may run as another user of this group
+        folder = stack.enter_context(scratch(files.out))
         run = _Run(files, law, columns, folder, stack)
         session = stack.enter_context(spark_session(master))
         with spark_errors("settling"):
             inputs = run.inputs(session)
             codes = law.policies.versions[-1].codes
-            tasks = max(parallelism(session), -(-inputs.claims.rows // rows_a_task))
-            if session.sparkContext.getConf().get("spark.sql.shuffle.partitions", None) is None:
-                session.conf.set("spark.sql.shuffle.partitions", str(tasks))
+            tasks = share_out(session, inputs.claims.rows, rows_a_task=rows_a_task)
             united = inputs.by_unit(law.layout.household, codes.med_type, codes.hosp_lv)
             ordered = united.repartitionByRange(tasks, "unit").sortWithinPartitions("unit", "kind", ROW)
             answers = ordered.mapInArrow(settler(run.job(piece)), "done string").collect()
@@ -343,12 +333,6 @@ def _check(files: Files) -> None:
 def _beside(out: str, word: str) -> str:
     path = Path(out)
     return f"{path}.{word}/" if means_folder(out) else str(path.with_name(f"{path.stem}.{word}{path.suffix}"))
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _surveyed(scan: Scan) -> Scan:

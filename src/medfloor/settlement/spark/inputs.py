@@ -6,14 +6,18 @@ and claims that rows of another person name. A unit is a household where the law
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from medfloor.errors import InputError, MedfloorError
+from medfloor.errors import InputError, MedfloorError, OutputError
 from medfloor.intake import Scan, parquet_files, partition_keys, read_claims, sink_all
 from medfloor.intake.layout import Layout, match_columns
 from medfloor.settlement.spark.session import carried_home
@@ -73,7 +77,7 @@ def spark_type(dtype: pl.DataType, place: str, name: str) -> str:
         raise InputError(
             "wrong_type",
             f"{place}: {name} is of type {dtype}, which Spark cannot carry. Leave the column out or give it another "
-            "type, or settle without --engine spark.",
+            "type, or run without --engine spark.",
         )
     return found
 
@@ -141,6 +145,29 @@ def open_table(session: Any, scan: Scan, given: str, folder: Path, name: str) ->
         lost = F.raise_error(F.lit("a file of the folder changed its name while it was read")).cast("bigint")
         frame = frame.withColumn(ROW, F.col(ROW) + F.coalesce("__first", lost)).drop("__first")
     return Table(frame.drop("__file"), scan, rows)
+
+
+@contextmanager
+def scratch(beside: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a hidden folder beside a file or folder, on the disk that all machines see; it goes when the block ends.
+
+    Raises OutputError cannot_write where none can be made.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".medfloor-", dir=Path(beside).absolute().parent))
+    except OSError as error:
+        raise OutputError(
+            "cannot_write",
+            f"no folder for parts can be made beside {os.fspath(beside)}: {error.strerror}. With --engine spark all "
+            "machines must be able to write there; choose another place for the output.",
+        ) from None
+    try:
+        mask = os.umask(0o077)
+        os.umask(mask)
+        os.chmod(folder, 0o777 & ~mask)  # the executors may run as another user of this group
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def text(table: Table, name: str) -> Any:
@@ -217,7 +244,7 @@ class Inputs:
         ]
         claims = table.frame.select(ROW, table.packed().alias("claims"), *keys)
         ids = claims.where("_claim_id is not null").groupBy("_claim_id").count().where("count > 1")
-        twice = _few(ids.select("_claim_id", F.lit(True).alias("_twice")), self.kept)
+        twice = few(ids.select("_claim_id", F.lit(True).alias("_twice")), self.kept)
         if twice is None:
             claims = claims.withColumn("_twice", F.lit(None).cast("boolean"))
         else:
@@ -255,7 +282,7 @@ FEW = 1_000_000
 """Up to how many keys are sent to every executor, so that the claims need not be shuffled to meet them."""
 
 
-def _few(keys: Any, kept: list[Any]) -> Any:
+def few(keys: Any, kept: list[Any]) -> Any:
     """Work keys out now, and let every executor have them where they are few; None where there are none.
 
     What is kept in the executors until the end of the run is added to `kept`. Where this was left to Spark, all claims
@@ -302,7 +329,7 @@ def _named_by_others(
         some = some.where("_named is not null and _by is not null")
         naming = some if naming is None else naming.unionByName(some)
     assert naming is not None
-    naming = _few(naming, kept)
+    naming = few(naming, kept)
     if naming is None:
         return None
     single = claims.where("_twice is null").select("_claim_id", "_person_id", "claims")

@@ -11,13 +11,16 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medfloor import errors
 from medfloor.errors import MedfloorError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 DEFAULT_MASTER = "local[*]"
 
@@ -55,7 +58,7 @@ def spark_session(master: str | None = None, *, name: str = "medfloor") -> Itera
             raise UsageError(
                 "spark_missing",
                 "--engine spark needs pyspark, which is not installed here. Install it with "
-                "pip install 'medfloor[spark]', or settle without --engine.",
+                "pip install 'medfloor[spark]', or run without --engine spark.",
             ) from None
         _check_java()
         # Workers take the interpreter of this program, in which medfloor is installed, unless the office says another.
@@ -127,10 +130,63 @@ def parallelism(session: Any) -> int:
     return max(1, int(session.sparkContext.defaultParallelism))
 
 
+ROWS_A_TASK = 1_000_000
+"""About how many rows one task works through; more tasks than processors share the work evenly."""
+
+
+def share_out(session: Any, rows: int, *, rows_a_task: int = ROWS_A_TASK) -> int:
+    """Say into how many tasks rows are shared out, and shuffle them so, unless the office says otherwise."""
+    tasks = max(parallelism(session), -(-rows // rows_a_task))
+    if session.sparkContext.getConf().get("spark.sql.shuffle.partitions", None) is None:
+        session.conf.set("spark.sql.shuffle.partitions", str(tasks))
+    return tasks
+
+
 def carried_home(error: MedfloorError) -> RuntimeError:
     """Turn an error of ours, in an executor, into one from which `spark_errors` makes it again at home."""
     told = {"kind": type(error).__name__, "code": error.code, "message": error.message}
     return RuntimeError(f"{_MARK}{json.dumps(told)}:end")
+
+
+def over_batches(
+    work: Callable[[pl.DataFrame], pl.DataFrame],
+) -> Callable[[Iterator[Any]], Iterator[Any]]:
+    """Make of a function of frames the one that mapInArrow runs over the batches of a task, in the executors.
+
+    What it gives must have the columns that Spark was told; an error of ours is carried home.
+    """
+
+    def mapped(batches: Iterator[Any]) -> Iterator[Any]:
+        import polars as pl
+
+        for batch in batches:
+            frame = pl.from_arrow(batch)
+            assert isinstance(frame, pl.DataFrame)
+            try:
+                made = work(frame)
+            except MedfloorError as error:
+                raise carried_home(error) from None
+            yield as_batch(made)
+
+    return mapped
+
+
+def as_batch(frame: pl.DataFrame) -> Any:
+    """Give a frame as one Arrow batch with the types that Spark has: texts with 32-bit offsets.
+
+    >>> import polars as pl
+    >>> as_batch(pl.DataFrame({"person_id": ["p"], "fen": [100]})).schema.types
+    [DataType(string), DataType(int64)]
+    """
+    import polars as pl
+    import pyarrow as pa
+
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    schema = pa.schema(
+        [(one.name, pa.string() if pa.types.is_large_string(one.type) else one.type) for one in table.schema]
+    )
+    columns = [table[name].combine_chunks().cast(kind) for name, kind in zip(schema.names, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 @contextmanager
