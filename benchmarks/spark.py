@@ -1,7 +1,8 @@
 """Settle the same files on this machine and on a Spark cluster, in one run: seconds, memory, equal files.
 
 `python benchmarks/spark.py [CLAIMS] [MASTER]`; without a master a cluster of two workers is started on loopback, as the
-tests do. One machine comes first, then the cluster twice: with its start, and warm.
+tests do. One machine comes first, then the cluster twice: with its start, and warm. Then the same with 100,000 of the
+claims under one person (`SKEW`), which no task can share out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from made_up import claims_and_people  # noqa: E402
 from timing import table  # noqa: E402
 
 CLAIMS_A_PERSON = 5
+SKEW = 100_000
+"""Claims of the one person who has by far the most, in the second table."""
 
 
 def main(claims: int = 2_000_000, master: str | None = None) -> None:
@@ -39,6 +42,9 @@ def main(claims: int = 2_000_000, master: str | None = None) -> None:
         for kind, frame in zip(("claims", "people", "spells"), tables, strict=True):
             paths[kind] = str(folder / f"{kind}.parquet")
             frame.write_parquet(paths[kind])
+        one_person = pl.when(pl.int_range(pl.len()) < SKEW).then(pl.lit("00000000")).otherwise("person_id")
+        skewed = {**paths, "claims": str(folder / "skewed.parquet")}
+        tables[0].with_columns(one_person.alias("person_id")).write_parquet(skewed["claims"])
         del tables, frame
         rows = [("run", "seconds", "against one machine", "million claims a second", "peak of memory, GB")]
 
@@ -54,16 +60,22 @@ def main(claims: int = 2_000_000, master: str | None = None) -> None:
         def files(out: str) -> Files:
             return Files(**paths, out=str(folder / f"{out}.parquet"))
 
+        def uneven(out: str) -> Files:
+            return Files(**skewed, out=str(folder / f"{out}.parquet"))
+
         settle_files(files("one"), "cn/beijing")  # compiled, and the files in the cache of the disk
         one = told("one machine", None, lambda: settle_files(files("one"), "cn/beijing"))
         with _cluster(folder, master) as address, spark_session(address):
             told("cluster, first job", one, lambda: settle_on_spark(files("far"), "cn/beijing"))
             told("cluster, warm", one, lambda: settle_on_spark(files("far"), "cn/beijing"))
-            warm = [rows[-1]]
             told("cluster, warm, into a folder by month", one, lambda: settle_on_spark(
                 Files(**paths, out=f"{folder}/far/"), "cn/beijing"))  # fmt: skip
-        assert warm
-        same = pl.read_parquet(files("one").out).equals(pl.read_parquet(files("far").out))
+            same = pl.read_parquet(files("one").out).equals(pl.read_parquet(files("far").out))
+            one = told(f"one machine, {SKEW:,} claims of one person", None,
+                       lambda: settle_files(uneven("one"), "cn/beijing"))  # fmt: skip
+            told(f"cluster, warm, {SKEW:,} claims of one person", one,
+                 lambda: settle_on_spark(uneven("far"), "cn/beijing"))  # fmt: skip
+            same &= pl.read_parquet(files("one").out).equals(pl.read_parquet(files("far").out))
         load = f"{os.getloadavg()[0]:.1f}"
         table(f"Spark: {claims:,} claims, shuffled, Parquet to Parquet; files equal: {same}; load {load}", rows)
 
