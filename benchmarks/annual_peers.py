@@ -81,7 +81,7 @@ class Kernel(World):
 
 
 class Polars:
-    """Expressions over whole columns of fen; lookups are of a list by index; all processors."""
+    """Expressions over whole columns of fen, with a table for each lookup; all processors."""
 
     package = "polars"
     repeats = 5

@@ -71,7 +71,7 @@ class Contestant:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         if not python.exists():
-            self.told["missing"] = f"{package} is not installed: `just peers-setup` makes {python}"
+            self.told["missing"] = f"{package} is not installed: there is no {python}; `just peers-setup` makes one"
             self.process = None
             return
         # The source tree is for medfloor alone; a peer finds its own package in its own interpreter.

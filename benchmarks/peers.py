@@ -141,6 +141,8 @@ def main(given: Sequence[str] = ()) -> None:
     """Do the jobs that are asked for and print a table for each."""
     asked = _asked(given)
     kept = _kept(asked.out) if asked.show or asked.resume else {}
+    if asked.show and not kept:
+        raise SystemExit(f"nothing is kept in {asked.out}: `just peers` runs the jobs, minutes at full size")
     kept = kept or {"started": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": machine(), "parts": {}}
     wanted = parts(asked.people or [1_000_000, 5_000_000], asked.claims, asked.homes, asked.households)
     wanted = {name: part for name, part in wanted.items() if not asked.only or name.split()[0] in asked.only}

@@ -31,9 +31,13 @@ SKEW = 100_000
 def main(claims: int = 2_000_000, master: str | None = None) -> None:
     """Print the table."""
     import polars as pl
+    from clusters import missing
 
     from medfloor.settlement.chunks import Files, settle_files
     from medfloor.settlement.spark import settle_on_spark, spark_session
+
+    if missing():
+        raise SystemExit(missing())
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,6 +1,6 @@
 """Time the first use of every command: its help, and a small job with nothing compiled and with all caches there.
 
-`python benchmarks/start.py [--only WORD] [--no-cold] [--quick]` walks the tree of commands, so that none is forgotten.
+`python benchmarks/start.py [--only WORD] [--no-cold] [--once]` walks the tree of commands, so that none is forgotten.
 
 - *cold*: a new process; no byte code of medfloor's modules, no code compiled by numba, no cache of ours. The byte code
   of Python's own library and of installed packages is there, as pip leaves it; files may lie in the system's memory.

@@ -73,7 +73,7 @@ def warm_path(program_path: str, tmp_path_factory: pytest.TempPathFactory) -> It
         yield program_path
         return
     folder = tmp_path_factory.mktemp("warm")
-    with warm_programs.programs(folder):
+    with warm_programs.programs(folder, Path(program_path.partition(os.pathsep)[0])):
         yield f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 

@@ -142,6 +142,8 @@ def test_a_run_is_kept_printed_shown_and_resumed(
     monkeypatch.setattr(module("made_up_job"), "PEERS", {k: module("made_up_job").PEERS[k] for k in ("ours", "fails")})
     monkeypatch.setattr(peers.signal, "signal", lambda *_: None)
     out = tmp_path / "kept.json"
+    with pytest.raises(SystemExit, match="nothing is kept"):
+        peers.main(["--out", str(out), "--show"])
     peers.main(["--out", str(out)])
     first = capsys.readouterr().out
     assert "### A job (load " in first and "| medfloor (numpy " in first

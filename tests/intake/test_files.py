@@ -224,6 +224,11 @@ def test_an_output_never_replaces_an_input_or_another_output(tmp_path: Path) -> 
         check_outputs([tmp_path / "out.csv", None, tmp_path / "." / "out.csv"])
     assert caught.value.code == "same_output"
     assert path.read_text() == "a\n1\n"
+    (tmp_path / "folder").mkdir()  # an input that is a folder is read with all that lies in it
+    check_outputs([tmp_path / "folder" / "out.csv"], [tmp_path / "folder"])
+    with pytest.raises(OutputError, match="lies in a folder that is an input") as caught:
+        check_outputs([tmp_path / "folder" / "month=1" / ".." / "out.parquet"], [tmp_path / "folder"])
+    assert caught.value.code == "would_replace_input"
 
 
 def test_a_new_file_follows_the_umask_and_a_replaced_one_keeps_its_mode(tmp_path: Path) -> None:

@@ -9,20 +9,20 @@ from typing import Any
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from test_tiers import county
 
 from medfloor.cli.measure import command
 from medfloor.errors import InputError, MedfloorError, UsageError
-from medfloor.intake import REFUSED, read_microdata, reading_of
+from medfloor.intake import REFUSED, read_microdata, reading_of, scan_table
 from medfloor.measures.burden import burden
-from medfloor.measures.cluster import taken_back
+from medfloor.measures.cluster import Wanted, _added, _cases, _Rows, is_whole, sums_of_task, taken_back
 from medfloor.measures.reimbursement import reimbursement
-from medfloor.measures.settled import Cases, without_taken_back
-from medfloor.measures.stages import Added, Facts, by_key, of_year, row_sums, stages_of, used_columns
-from medfloor.settlement.spark import ROW
+from medfloor.measures.settled import Cases, small_funds, without_taken_back
+from medfloor.measures.stages import Added, stages_of, used_columns
+from medfloor.settlement.spark import ROW, Table
 
 CELLS = st.one_of(
     st.sampled_from(["12.50", " 7", "-3", "1e3", ".", "", "NA", "much", "1,200", "inf", "0.01"]), st.none()
@@ -35,26 +35,51 @@ def parted(frame: pl.DataFrame, cuts: list[int]) -> list[pl.DataFrame]:
     return [frame.slice(begin, end - begin) for begin, end in pairwise(ends)]
 
 
+def settled_as_read(claims: pl.DataFrame) -> dict[str, Any]:
+    """Say what `medfloor measure by-tier` reads of settlements."""
+    paid = [name for name in claims.columns if name.startswith("pay_")]
+    return {"numbers": ["total", *paid], "labels": ["person_id", "benefit_year"], "required": ["total"]}
+
+
 def added_in_parts(
-    claims: pl.DataFrame, people: pl.DataFrame, cuts: list[int], tiers: list[str] | None, year: int | None
+    claims: pl.DataFrame,
+    people: pl.DataFrame,
+    cuts: list[int],
+    tiers: list[str] | None,
+    year: int | None,
+    path: str = "settled",
 ) -> Added:
-    """Add up settlements as the executors and the driver do, part by part and person by person."""
-    used, facts, sums = used_columns(claims.columns, tiers), Facts(), []
-    for part in parted(claims, cuts):
-        kept, years = of_year(part, year)
-        made, seen = row_sums(kept, used)
-        facts.add(Facts(seen.rows, years, seen.missing, seen.off))
-        sums.append(by_key(made.with_columns(kept["person_id"]), "person_id"))
-    joined = by_key(pl.concat(sums), "person_id").join(people, on="person_id", how="left").drop("person_id")
-    return Added(by_key(joined, "household_id"), tuple(claims.columns), facts)
+    """Add up settlements as executors and driver do: task by task, batch by batch. Polars does what Spark does."""
+    asked = settled_as_read(claims)
+    reading = reading_of(claims.lazy(), **asked)
+    schema = pl.Schema({name: claims.schema[name] for name in reading.columns})
+    rows = _Rows(Wanted(path, **asked), reading, Table(None, scan_table(claims.lazy()), claims.height), schema)
+    packed = claims.select(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW),
+        pl.struct(pl.col(name).alias(f"c{place}") for place, name in enumerate(schema)).alias("rows"),
+    )
+    used = used_columns(reading.names, tiers)
+    sums = [
+        pl.DataFrame(pl.from_arrow(batch))
+        for task, part in enumerate(parted(packed, cuts))
+        for batch in sums_of_task(
+            iter(part.to_arrow().to_batches(max_chunksize=9)), rows.reader(), "person_id", used,
+            year=year, funds=small_funds(reading.names), task=task,
+        )
+    ]  # fmt: skip
+    frame = pl.concat(sums).join(people, left_on="key", right_on="person_id", how="left").drop("key")
+    frame = frame.rename({"household_id": "key"}).group_by("key", "__note").agg(pl.all().sum())
+    assert is_whole(frame, claims.height)
+    return _added(frame, rows, used, 0)
 
 
 @given(
     cuts=st.lists(st.integers(0, 400), max_size=6),
     tiers=st.sampled_from([None, ["basic", "critical_illness+assistance"], ["assistance"]]),
     year=st.sampled_from([None, 2024, 2023]),
-    fault=st.sampled_from(["", "missing", "off", "unknown", "other year"]),
+    fault=st.sampled_from(["", "missing", "off", "unknown", "other year", "idle", "pays once"]),
 )
+@settings(max_examples=40)
 def test_settlements_added_up_in_parts_are_those_added_up_at_once(
     cuts: list[int], tiers: list[str] | None, year: int | None, fault: str
 ) -> None:
@@ -64,13 +89,19 @@ def test_settlements_added_up_in_parts_are_those_added_up_at_once(
         claims = claims.with_columns(pay_basic=pl.when(~fourth).then("pay_basic"))
     if fault == "off":
         claims = claims.with_columns(pay_total=pl.col("pay_total") + fourth.cast(pl.Float64))
+    if fault == "idle":
+        claims = claims.with_columns(pay_hifob=pl.lit(0.0))
+    if fault == "pays once":  # in one task, and in no other
+        paid = fourth.cast(pl.Float64)
+        claims = claims.with_columns(pl.col("total", "pay_total") + paid, pay_hifob=paid)
     if fault == "unknown":
         people = people.tail(-5)
     if fault == "other year":
         claims = claims.with_columns(benefit_year=pl.when(fourth).then(2023).otherwise("benefit_year"))
     answers: list[Any] = []
+    read = read_microdata(claims.lazy(), **settled_as_read(claims)).accepted
     for given_ in (
-        lambda: stages_of(homes, claims, people=people, tiers=tiers, year=year),
+        lambda: stages_of(homes, read, people=people, tiers=tiers, year=year),
         lambda: stages_of(homes, added_in_parts(claims, people, cuts, tiers, year), tiers=tiers, year=year),
     ):
         try:
@@ -134,6 +165,41 @@ def test_rows_taken_back_are_found_among_the_few_that_can_be(
     assert found == pairs
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_cases_that_executors_read_are_those_of_one_machine_in_the_order_of_the_file(
+    named: bool, tmp_path: Path
+) -> None:
+    _, settled, _ = county(30)
+    back = settled.gather([4, 9]).with_columns(-pl.col(pl.Float64), claim_id=pl.lit("back-") + pl.col("claim_id"))
+    reverses = pl.when(pl.col("claim_id").str.starts_with("back-")).then(pl.col("claim_id").str.strip_prefix("back-"))
+    rows = pl.concat([settled, back]).with_columns(
+        reverses=reverses if named else pl.lit(None, pl.String), pay_hifob=pl.lit(0.0),
+        total=pl.when(pl.int_range(pl.len()) == 17).then(pl.lit("much")).otherwise(pl.col("total").cast(pl.String)),
+    ).drop([] if named else ["claim_id", "reverses"])  # fmt: skip
+    path = str(tmp_path / "settled.parquet")
+    rows.write_parquet(path)
+    asked = {
+        "numbers": ["total", "pay_basic", "pay_hifob"],
+        "labels": ["person_id", *(["claim_id", "reverses"] * named)],
+    }
+    reading = reading_of(path, **asked)
+    scan = scan_table(path)
+    read = _Rows(Wanted(path, **asked), reading, Table(None, scan, rows.height), scan.schema)
+    numbered = rows.select(reading.columns).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW))
+    parts = [reading.read(part.drop(ROW)).with_columns(part[ROW]) for part in reversed(parted(numbered, [5, 20, 40]))]
+    micro, cases = _cases(read, pl.concat(parts).lazy(), lambda _: ("total", ["pay_basic"]), ())
+    whole = read_microdata(path, **asked)
+    kept, pairs = without_taken_back(whole.accepted, total="total", paid=["pay_basic"])
+    assert pairs == 2 and cases is not None and cases.taken_back == pairs
+    assert_frame_equal(cases.accepted, kept.select(cases.accepted.columns))
+    assert cases.accepted.columns == [
+        "total",
+        "pay_basic",
+    ]  # without a fund that pays nothing, and what only names rows
+    assert_frame_equal(micro.rejects, whole.rejects)
+    assert (micro.rejects.height, micro.rows_in) == (1, rows.height)
+
+
 def test_cases_that_a_cluster_read_are_measured_as_a_table_is() -> None:
     rows = pl.DataFrame(
         {
@@ -180,6 +246,18 @@ def test_what_makes_no_sense_with_a_cluster_is_refused(
     error = CliRunner().invoke(command, asked).exception
     assert isinstance(error, UsageError)
     assert error.code == code
+
+
+def test_the_first_row_that_executors_refuse_is_told_as_one_machine_tells_it(tmp_path: Path) -> None:
+    _, claims, people = county(20)
+    much = pl.when(pl.int_range(pl.len()).is_in([7, 23, 31])).then(pl.lit("much"))
+    claims = claims.with_columns(total=much.otherwise(pl.col("total").cast(pl.String)))
+    claims.write_parquet(tmp_path / "settled.parquet")
+    rejects = read_microdata(claims.lazy(), **settled_as_read(claims)).rejects
+    with pytest.raises(InputError) as caught:
+        added_in_parts(claims, people, [3, 25], None, None, str(tmp_path / "settled.parquet"))
+    assert caught.value.code == "bad_rows"
+    assert f"3 of {claims.height}" in caught.value.message and rejects["detail"][0] in caught.value.message
 
 
 def test_sums_ask_for_a_year_where_there_are_several() -> None:

@@ -25,11 +25,16 @@ def test_a_shipped_policy_comes_back_the_very_same(cache: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [{1: "a"}, {"a": {2024: 1}}, {"a": {1, 2}}, {"a": (1,)}, {"date of yaml": "2024-01-01"}]
-)
+    "data",
+    [
+        {1: "a"}, {"a": {2024: 1}}, {"a": {1, 2}}, {"a": (1,)}, {"date of yaml": "2024-01-01"}, {"date of yaml": 3},
+        {"a": "\ud800"},
+    ],
+)  # fmt: skip
 def test_what_json_cannot_give_back_is_not_kept(cache: Path, data: dict[object, object]) -> None:
     parsed.keep("text", data)  # type: ignore[arg-type]
     assert parsed.kept("text") is None
+    assert not cache.exists() or not list(cache.iterdir())
 
 
 def test_dates_and_order_are_kept(cache: Path) -> None:
@@ -38,7 +43,7 @@ def test_dates_and_order_are_kept(cache: Path) -> None:
     assert repr(parsed.kept("text")) == repr(data)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "\ud800"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "\ud800", '{"a": {"date of yaml": 3}}', '{"a": ' + "[" * 100_000])
 def test_a_damaged_file_is_as_if_it_were_not_there(cache: Path, content: str) -> None:
     parsed.keep("text", {"a": 1})
     for file in cache.iterdir():

@@ -208,7 +208,10 @@ def halves_of_a_year_and_a_late_claim(folder: Path, _: Any) -> None:
 
 
 def folders_by_place_and_month(folder: Path, _: Any) -> None:
-    """Read a folder by place and month, of two files each; write one, whose rows are those of a local run."""
+    """Read a folder by place and month, of two files each; write one, whose rows are those of a local run.
+
+    Its name would be a pattern to Spark, and in the second files the columns stand the other way round.
+    """
     rows = [
         a_claim(
             f"c{n:03d}",
@@ -226,16 +229,17 @@ def folders_by_place_and_month(folder: Path, _: Any) -> None:
     ).partition_by("place", "month", as_dict=True).items():  # fmt: skip
         at = (
             folder
-            / "claims"
+            / "claims [1]"
             / f"place={str(place).replace('/', '%2F').replace('%', '%25') if '/' not in str(place) else str(place).replace('/', '%2F')}"
             / f"month={month}"
         )
         at.mkdir(parents=True)
         for number, half in enumerate((part.head(3), part.tail(-3))):
-            half.drop("place", "month").write_parquet(at / f"part-{number}.parquet")
+            names = [name for name in claims.columns[:: 1 - 2 * number] if name not in ("place", "month")]
+            half.select(names).write_parquet(at / f"part-{number}.parquet")
     people_frame([{"person_id": f"p{n:02d}"} for n in range(6)]).write_parquet(folder / "people.parquet")
     files = Files(
-        f"{folder}/claims", f"{folder}/people.parquet", out=f"{folder}/whole-out.parquet",
+        f"{folder}/claims [1]", f"{folder}/people.parquet", out=f"{folder}/whole-out.parquet",
         rejects=f"{folder}/whole-rejects.parquet",
     )  # fmt: skip
     one, _ = settle_both_ways(files, YEARLY)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,12 +22,14 @@ from worlds import a_claim, claims_frame, examples, one_tier, people_frame, perc
 
 from medfloor.cli.main import program
 from medfloor.errors import InputError, OutputError, UsageError
-from medfloor.intake import FolderReplacement, read_claims, scan_table
+from medfloor.intake import FolderReplacement, check_written, read_claims, scan_table
 from medfloor.settlement.batch import Law
+from medfloor.settlement.chunks import Files
 from medfloor.settlement.settle import settle
 from medfloor.settlement.spark import session, settle_on_spark
-from medfloor.settlement.spark.inputs import KINDS, ROW, as_came, spark_type
+from medfloor.settlement.spark.inputs import KINDS, ROW, as_came, scratch, spark_type
 from medfloor.settlement.spark.pieces import Job, Output, Parts, Shape, whole_units
+from medfloor.settlement.work import TEMPORARY, sweep
 
 LAW = Law.of(
     policy_set(
@@ -196,6 +202,34 @@ def test_an_error_of_an_executor_is_the_error_at_home() -> None:
     assert other.value.code == "spark_failed"
 
 
+def test_a_stack_trace_that_py4j_logs_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    def log(path: str, words: str) -> None:
+        record = logging.LogRecord("root", logging.ERROR, path, 1, words, None, None)
+        logging.getLogger().handle(record)
+
+    shown = logging.StreamHandler(sys.stderr)
+    logging.getLogger().addHandler(shown)
+    try:
+        with session.quietly():
+            with session.quietly():
+                pass
+            log("/site-packages/py4j/java_gateway.py", "interrupted")
+            logging.getLogger("py4j.clientserver").error("broken pipe")
+            log("/src/medfloor/x.py", "ours")
+        log("/site-packages/py4j/java_gateway.py", "later")
+    finally:
+        logging.getLogger().removeHandler(shown)
+    assert capsys.readouterr().err.split() == ["ours", "later"]
+
+
+def test_an_executor_whose_python_lacks_the_program_is_told_so() -> None:
+    told = "An exception was thrown from the Python worker:\nTraceback ...\nModuleNotFoundError: No module named 'medfloor'"
+    failure = type("PythonException", (Exception,), {"__module__": "pyspark.errors"})(told)
+    with pytest.raises(OutputError) as raised, session.spark_errors("settling"):
+        raise failure
+    assert "No module named 'medfloor' in the Python of an executor; set spark.pyspark.python" in raised.value.message
+
+
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 
@@ -236,16 +270,92 @@ def test_a_folder_takes_the_place_of_an_older_one_of_ours_only(tmp_path: Path) -
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.txt").touch()
-    with pytest.raises(OutputError, match="did not write"):
+    with pytest.raises(OutputError, match=r"did not write \(thesis.txt\)"):
         FolderReplacement(foreign)
 
 
-def test_an_output_folder_may_not_hold_an_input(tmp_path: Path) -> None:
-    from medfloor.settlement.chunks import Files
+def test_what_somebody_put_into_a_folder_of_ours_is_not_deleted_with_it(tmp_path: Path) -> None:
+    new = FolderReplacement(tmp_path / "settled")
+    (new.here / "month=2024-01").mkdir()
+    (new.here / "month=2024-01" / "p.parquet").touch()
+    new.keep({"month=2024-01/p.parquet": 1})
+    new.publish()
+    (tmp_path / "settled" / ".nfs0001").touch()  # what a file system leaves is not in the way
+    FolderReplacement(tmp_path / "settled").drop()
+    (tmp_path / "settled" / "month=2024-01" / "thesis.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"did not write \(month=2024-01/thesis.txt\)") as caught:
+        FolderReplacement(tmp_path / "settled")
+    assert caught.value.code == "cannot_write"
+    (tmp_path / "settled" / "_medfloor.json").write_text("[]")
+    with pytest.raises(OutputError, match="did not write"):
+        FolderReplacement(tmp_path / "settled")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["settled"]
 
+
+def test_parts_of_a_run_that_goes_on_are_not_swept_away_by_another(tmp_path: Path) -> None:
+    def aged(folder: Path) -> Path:
+        os.utime(folder, (0, 0))
+        return folder
+
+    out = str(tmp_path / "settled.parquet")
+    with scratch(out) as folder:
+        (folder / "part.parquet").touch()
+        sweep([out])
+        assert aged(folder).exists()
+        sweep([out])
+        assert (folder / "part.parquet").exists()
+        shutil.copytree(folder, tmp_path / f"{TEMPORARY}killed")
+        aged(tmp_path / f"{TEMPORARY}killed")
+        sweep([out])
+        assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_folder_may_not_hold_an_input(tmp_path: Path) -> None:
     CLAIMS.write_parquet(tmp_path / "claims.parquet")
     PEOPLE.write_parquet(tmp_path / "people.parquet")
     files = Files(f"{tmp_path}/claims.parquet", f"{tmp_path}/people.parquet", out=f"{tmp_path}/")
     with pytest.raises(OutputError) as caught:
         settle_on_spark(files, LAW)
     assert caught.value.code == "would_replace_input"
+
+
+@pytest.mark.parametrize(
+    ("out", "trace", "code"),
+    [
+        ("settled/", "settled/trace.parquet", "same_output"),
+        ("claims/settled.parquet", None, "would_replace_input"),
+        ("settled.parquet", "closed/trace.parquet", "cannot_write"),
+    ],
+)
+def test_outputs_that_could_not_be_written_are_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, trace: str | None, code: str
+) -> None:
+    """A file in a folder that is read or replaced as a whole, or in one that the user may not write to."""
+    made = tempfile.mkdtemp
+
+    def mkdtemp(prefix: str, dir: Path) -> str:
+        if Path(dir).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return made(prefix=prefix, dir=dir)
+
+    for name in ("claims", "settled", "closed"):
+        (tmp_path / name).mkdir()
+    CLAIMS.write_parquet(tmp_path / "claims" / "p.parquet")
+    PEOPLE.write_parquet(tmp_path / "people.parquet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    with pytest.raises(OutputError) as caught:
+        settle_on_spark(Files("claims", "people.parquet", out=out, trace=trace), LAW)
+    assert caught.value.code == code
+    assert str(trace or out) in caught.value.message
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_parts_that_other_machines_wrote_elsewhere_are_missed(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").touch()
+    check_written([tmp_path / "a.parquet"], "settled.parquet")
+    with pytest.raises(OutputError, match=r"settled.parquet: 1 files .* not there\. Every machine") as caught:
+        check_written([tmp_path / "a.parquet", tmp_path / "b.parquet"], "settled.parquet")
+    assert caught.value.code == "cannot_write"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +23,7 @@ from worlds import examples
 
 from medfloor.errors import OutputError, UsageError
 from medfloor.settlement.chunks import Files, settle_files
+from medfloor.settlement.work import Work, fingerprint
 
 LAW = "cn/beijing"
 KILLED = """
@@ -166,6 +168,18 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
         settle_files(files, HALF, work=str(folder), limit_memory=1)
 
 
+def test_a_folder_of_files_is_another_one_where_a_partition_has_another_name(tmp_path: Path) -> None:
+    for place in ("110101", "110102"):
+        (tmp_path / f"place={place}").mkdir()
+        (tmp_path / f"place={place}" / "part.parquet").write_bytes(b"rows")
+    os.utime(tmp_path / "place=110102" / "part.parquet", (0, 0))
+    then = fingerprint(str(tmp_path))
+    (tmp_path / "_SUCCESS").touch()
+    assert fingerprint(str(tmp_path)) == then
+    (tmp_path / "place=110102").rename(tmp_path / "place=110103")
+    assert fingerprint(str(tmp_path)) != then
+
+
 def test_outputs_may_have_other_names_the_second_time(tmp_path: Path) -> None:
     files, folder = a_run(tmp_path), tmp_path / "work"
     interrupted(files, folder)
@@ -194,18 +208,55 @@ def test_what_was_damaged_since_is_done_again(tmp_path: Path) -> None:
     settle_files(files, HALF)
     before = outputs_of(files)
     interrupted(files, folder)
-    next(folder.glob("settlements-out-0001.arrow")).write_bytes(b"half")
+    for name, left in (
+        ("settlements-out-0001.arrow", b"half"),
+        ("done-0001.json", b""),  # as after a loss of power
+        ("plan.json", b""),
+        ("claims-0011.arrow", None),
+        ("people-0011.arrow", None),  # without it, its persons would count as not insured
+        ("elsewhere.arrow", None),
+    ):
+        copy = tmp_path / "copy"
+        shutil.copytree(folder, copy)
+        assert Work(copy, keeps=True).plan() is not None
+        (copy / name).unlink() if left is None else (copy / name).write_bytes(left)
+        assert Work(copy, keeps=True).plan() is None
+        shutil.rmtree(copy)
+    (folder / "people-0011.arrow").unlink()
     assert settle_files(files, HALF, limit_memory=1, work=str(folder)).kept == 0
     assert outputs_of(files) == before
 
 
 def test_a_folder_that_lost_rows_is_never_taken_for_whole(tmp_path: Path) -> None:
     files, folder = a_run(tmp_path), tmp_path / "work"
-    interrupted(files, folder)
-    (folder / "claims-0011.arrow").unlink()
+
+    def lose(stage: str, number: int, whole: int) -> None:
+        if (stage, number) == ("settle", 3):
+            (folder / "claims-0011.arrow").unlink()
+
     with pytest.raises(UsageError, match="lost some of what it held"):
-        settle_files(files, HALF, limit_memory=1, work=str(folder))
+        settle_files(files, HALF, limit_memory=1, work=str(folder), progress=lose)
     assert not Path(files.out).exists()
+    (folder / "run.json").write_bytes(b"")
+    with pytest.raises(UsageError, match="lost some of what it held; delete it"):
+        settle_files(files, HALF, limit_memory=1, work=str(folder))
+
+
+def test_what_others_put_into_the_folder_stays_there(tmp_path: Path) -> None:
+    files, folder = a_run(tmp_path), tmp_path / "work"
+    folder.mkdir()
+    files = replace(files, out=str(folder / "settled.csv"))
+    interrupted(files, folder)
+    (folder / "notes").mkdir()
+    settled = settle_files(files, HALF, limit_memory=1, work=str(folder)).settled
+    assert len(Path(files.out).read_text().splitlines()) == 1 + settled
+    assert {path.name for path in folder.iterdir()} == {"settled.csv", "notes"}
+
+
+def test_a_folder_that_is_made_is_closed_to_others(tmp_path: Path) -> None:
+    files, folder = a_run(tmp_path), tmp_path / "deeper" / "work"
+    interrupted(files, folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("what", ["cut", "keep"])

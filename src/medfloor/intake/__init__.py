@@ -15,7 +15,15 @@ from medfloor.intake.files import (
     yuan_of,
 )
 from medfloor.intake.findings import Findings, Survey
-from medfloor.intake.folders import FolderReplacement, means_folder, parquet_files, partition_keys, partition_path
+from medfloor.intake.folders import (
+    FolderReplacement,
+    check_folder,
+    check_written,
+    means_folder,
+    parquet_files,
+    partition_keys,
+    partition_path,
+)
 from medfloor.intake.households import Households, read_households
 from medfloor.intake.microdata import REFUSED, Microdata, Reading, read_microdata, reading_of
 from medfloor.intake.people import People, PeopleKeys, people_keys, read_people
@@ -41,7 +49,9 @@ __all__ = [
     "Survey",
     "TableWriter",
     "batches",
+    "check_folder",
     "check_outputs",
+    "check_written",
     "collect",
     "means_folder",
     "number_of",

@@ -80,6 +80,11 @@ def scan_table(source: Source, table: str = "input") -> Scan:
     path, place = Path(source), os.fspath(source)
     if path.is_dir():
         return _scan_folder(path, place, table)
+    if not path.suffix and not path.exists():
+        raise InputError(
+            "file_not_found",
+            f"{place} is not there. Give the path of the {table}: a file, or a folder of Parquet files.",
+        )
     kind = file_format(path)
     if not path.is_file():
         raise InputError(
@@ -196,7 +201,8 @@ def file_format(path: str | os.PathLike[str]) -> str:
 def check_outputs(outputs: Iterable[Any], inputs: Iterable[Any] = (), *, any_format: bool = False) -> None:
     """Refuse, before any work is done, outputs that would replace an input or each other.
 
-    None among either is passed over, and so are frames among the inputs. With `any_format` endings are not looked at.
+    None among either is passed over, and so are frames among the inputs. With `any_format` endings are not looked at. A
+    folder among the inputs is read as a whole, so that no Parquet file may be written into it.
     Raises OutputError: would_replace_input, same_output, cannot_write (no such folder, or not a file); InputError
     unknown_format for a wrong ending.
     """
@@ -215,6 +221,12 @@ def check_outputs(outputs: Iterable[Any], inputs: Iterable[Any] = (), *, any_for
             raise OutputError(code, f"{given} is one of the inputs, which stay as they are. Name another output file.")
         if code:
             raise OutputError(code, f"{given} is named for two outputs. Give each a file of its own.")
+        if real.suffix.lower() == ".parquet" and any(seen.get(at) == "would_replace_input" for at in real.parents):
+            raise OutputError(
+                "would_replace_input",
+                f"{given} lies in a folder that is an input, and would be read with it the next time. Name a file "
+                "elsewhere.",
+            )
         if not real.parent.is_dir():
             raise OutputError("cannot_write", f"{given} lies in a folder that is not there. Create it first.")
         if real.exists() and not real.is_file():
@@ -612,6 +624,14 @@ def broken(scan: Scan, error: Exception) -> InputError:
 def _broken(kind: str, place: str, error: Exception, path: Path | None = None) -> InputError:
     if kind == "parquet":
         first = str(error).split("\n", 1)[0]
+        if isinstance(error, (pl.exceptions.SchemaError, pl.exceptions.ColumnNotFoundError)):
+            words = re.split(", (?:hint|consider)", first)[
+                0
+            ]  # what follows is for those who call the reader themselves
+            return InputError(
+                "wrong_type",
+                f"{place} has files of other columns or types than its first ({words}). Write them alike.",
+            )
         return InputError("broken_parquet", f"{place} is not a whole Parquet file ({first}). Export or copy it again.")
     if "utf-8" in str(error).lower() or "utf8" in str(error).lower():
         return _not_utf8(place)

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -78,7 +78,7 @@ def partition_path(keys: Mapping[str, str | None]) -> str:
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Refuse to replace what is not ours: a folder may stand there if it is empty or was written by us.
+    """Refuse to replace what is not ours: a folder may stand there if it is empty, or if we wrote all that is in it.
 
     Raises OutputError cannot_write.
     """
@@ -87,11 +87,42 @@ def check_folder(path: str | os.PathLike[str]) -> None:
         raise OutputError("cannot_write", f"{place} lies in a folder that is not there. Create it first.")
     if not target.exists():
         return
-    ours = target.is_dir() and ((target / MANIFEST).is_file() or not any(target.iterdir()))
-    if not ours:
+    foreign = _foreign(target)
+    if foreign is not None:
         raise OutputError(
             "cannot_write",
-            f"{place} holds something that medfloor did not write, and stays as it is. Name an empty or a new folder.",
+            f"{place} holds something that medfloor did not write ({foreign}), and stays as it is. Name an empty or a "
+            "new folder.",
+        )
+
+
+def _foreign(target: Path) -> str | None:
+    """Name a file that a folder's list of files does not have; None where there is none.
+
+    Hidden files, which file systems leave, are passed over beside such a list.
+    """
+    if not target.is_dir():
+        return "a file"
+    try:
+        listed = {MANIFEST, *json.loads((target / MANIFEST).read_text(encoding="utf-8"))["files"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        return min((path.name for path in target.iterdir()), default=None)
+    for at, _, names in os.walk(target):
+        for name in names:
+            inside = os.path.relpath(os.path.join(at, name), target)
+            if inside not in listed and not name.startswith("."):
+                return inside
+    return None
+
+
+def check_written(paths: Iterable[Path], place: str | os.PathLike[str]) -> None:
+    """Raise OutputError cannot_write where files that other machines wrote for `place` are not on this one's disk."""
+    lost = sum(not path.is_file() for path in paths)
+    if lost:
+        raise OutputError(
+            "cannot_write",
+            f"{os.fspath(place)}: {lost:,} files that were written are not there. Every machine must see the folder of "
+            "the output under the same path.",
         )
 
 
@@ -115,12 +146,7 @@ class FolderReplacement:
         """
         listed = set(rows)
         found = {str(path.relative_to(self.here)) for path in self.here.rglob("*") if path.is_file()}
-        if listed - found:
-            raise OutputError(
-                "cannot_write",
-                f"{self._target}: {len(listed - found)} files that were written are not there. Every machine must see "
-                "the folder of the output under the same path.",
-            )
+        check_written((self.here / name for name in listed), self._target)
         for name in found - listed:
             (self.here / name).unlink()
         for at, _, _ in sorted(os.walk(self.here), reverse=True):

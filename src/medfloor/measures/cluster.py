@@ -87,13 +87,15 @@ def add_up(
     be read, and what `spark_session` and `spark_errors` raise.
     """
     with scratch(beside or settlements.path) as folder, spark_session(master) as session:
-        rows = _Rows.open(session, settlements, folder, "settlements")
+        with spark_errors("adding up settlements"):
+            rows = _Rows.open(session, settlements, folder, "settlements")
         used = used_columns(rows.reading.names, tiers)
         homes, twice = None, 0
         if people is None:
             check_people_given(rows.reading.names)
         else:
-            rest = _Rows.open(session, people, folder, "people")
+            with spark_errors("adding up settlements"):
+                rest = _Rows.open(session, people, folder, "people")
         key = "household_id" if people is None else "person_id"
         share_out(session, rows.table.rows)
         with spark_errors("adding up settlements"):
@@ -106,7 +108,7 @@ def add_up(
             frame = _parts(sums, folder / "sums").collect()
             if homes is not None:
                 homes.unpersist()
-        if sum(json.loads(note)["all"] for note in frame[_NOTE].drop_nulls()) != rows.table.rows:
+        if not is_whole(frame, rows.table.rows):
             raise _lost(folder)
         return _added(frame, rows, used, twice)
 
@@ -131,8 +133,8 @@ def read_cases(
     there = [] if matched is None else _carried(cases)
     wanted = replace(cases, required=[*cases.required, *there])
     with scratch(beside or cases.path) as folder, spark_session(master) as session:
-        rows = _Rows.open(session, wanted, folder, "cases")
         with spark_errors("reading cases"):
+            rows = _Rows.open(session, wanted, folder, "cases")
             parts = _parts(rows.narrow(), folder / "parts")
         if int(parts.select(pl.len()).collect().item()) != rows.table.rows:
             raise _lost(folder)
@@ -210,9 +212,7 @@ class _Rows:
 
 def _sums(rows: _Rows, key: str, used: Sequence[str], year: int | None) -> Any:
     """Add up the rows of each batch, and then of all; what was seen of them stands beside, one row a task."""
-    read = rows.reader()
-    funds = small_funds(rows.reading.names)
-    names = ["rows", *(name for name in used if name != "pay_total")]
+    read, funds = rows.reader(), small_funds(rows.reading.names)
     assert key in rows.reading.names
 
     def work(batches: Iterator[Any]) -> Iterator[Any]:
@@ -220,35 +220,58 @@ def _sums(rows: _Rows, key: str, used: Sequence[str], year: int | None) -> Any:
 
         task = TaskContext.get()
         assert task is not None
-        # Under the number of the task: one that runs again, because an executor died, says the same once more.
-        seen: dict[str, Any] = {"task": task.partitionId(), "all": 0, "refused": 0, "first": None, "paying": []}
-        facts = Facts()
-        for batch in batches:
-            frame = pl.from_arrow(batch)
-            assert isinstance(frame, pl.DataFrame)
-            try:
-                found = read(frame)
-                seen["all"] += found.height
-                refused = found.filter(REFUSED)[ROW]
-                if len(refused):
-                    seen["refused"] += len(refused)
-                    seen["first"] = min(each for each in (seen["first"], refused.min()) if each is not None)
-                found = found.filter(~pl.col(REFUSED))
-                seen["paying"] += [one for one in funds if one not in seen["paying"] and (found[one] != 0).any()]
-                kept, years = of_year(found, year)
-                sums, here = row_sums(kept, used)
-            except MedfloorError as error:
-                raise carried_home(error) from None
-            facts.add(Facts(here.rows, years, here.missing, here.off))
-            added = by_key(sums.with_columns(kept[key].alias("key")), "key")
-            yield as_batch(added.select("key", pl.lit(None, pl.String).alias(_NOTE), *names))
-        told = {**seen, "rows": facts.rows, "missing": facts.missing, "off": facts.off}
-        told["years"] = None if facts.years is None else sorted(facts.years)
-        note = pl.DataFrame({"key": [None], _NOTE: [json.dumps(told)]}, schema={"key": pl.String, _NOTE: pl.String})
-        yield as_batch(note.with_columns(pl.lit(0, pl.Int64).alias(name) for name in names))
+        return sums_of_task(batches, read, key, used, year=year, funds=funds, task=task.partitionId())
 
+    names = [name for name, kind in _sums_schema(used).items() if kind == pl.Int64]
     typed = ", ".join(["key string", f"{_NOTE} string", *(f"`{name}` bigint" for name in names)])
     return _summed(rows.packed().mapInArrow(work, typed))
+
+
+def _sums_schema(used: Sequence[str]) -> dict[str, Any]:
+    names = ["rows", *(name for name in used if name != "pay_total")]
+    return {"key": pl.String, _NOTE: pl.String, **dict.fromkeys(names, pl.Int64)}
+
+
+def sums_of_task(
+    batches: Iterator[Any],
+    read: Callable[[pl.DataFrame], pl.DataFrame],
+    key: str,
+    used: Sequence[str],
+    *,
+    year: int | None,
+    funds: Sequence[str],
+    task: int,
+) -> Iterator[Any]:
+    """Add up the rows of a task by key, batch by batch; the last batch is one row, the note of what was seen of them.
+
+    `read` brings a batch under our names, with ROW and REFUSED; `funds` are those of which it is asked whether they
+    ever pay. The note bears the number of the task: one that runs again, because an executor died, says the same.
+    """
+    seen: dict[str, Any] = {"task": task, "all": 0, "refused": 0, "first": None, "paying": []}
+    facts, schema = Facts(), _sums_schema(used)
+    for batch in batches:
+        frame = pl.from_arrow(batch)
+        assert isinstance(frame, pl.DataFrame)
+        try:
+            found = read(frame)
+            seen["all"] += found.height
+            refused = found.filter(REFUSED)[ROW]
+            if len(refused):
+                seen["refused"] += len(refused)
+                seen["first"] = min(each for each in (seen["first"], refused.min()) if each is not None)
+            found = found.filter(~pl.col(REFUSED))
+            seen["paying"] += [one for one in funds if one not in seen["paying"] and (found[one] != 0).any()]
+            kept, years = of_year(found, year)
+            sums, here = row_sums(kept, used)
+        except MedfloorError as error:
+            raise carried_home(error) from None
+        facts.add(Facts(here.rows, years, here.missing, here.off))
+        added = by_key(sums.with_columns(kept[key].alias("key")), "key")
+        yield as_batch(added.with_columns(pl.lit(None, pl.String).alias(_NOTE)).select(schema.keys()))
+    told = {**seen, "rows": facts.rows, "missing": facts.missing, "off": facts.off}
+    told["years"] = None if facts.years is None else sorted(facts.years)
+    nothing = {name: [0] for name, kind in schema.items() if kind == pl.Int64}
+    yield as_batch(pl.DataFrame({"key": [None], _NOTE: [json.dumps(told)], **nothing}, schema=schema))
 
 
 def _summed(frame: Any) -> Any:
@@ -256,6 +279,21 @@ def _summed(frame: Any) -> Any:
 
     names = [name for name in frame.columns if name not in ("key", _NOTE)]
     return frame.groupBy("key", _NOTE).agg(*(F.sum(F.col(f"`{name}`")).alias(name) for name in names))
+
+
+def is_whole(frame: pl.DataFrame, rows: int) -> bool:
+    """Say whether all parts of the sums of so many rows are there.
+
+    The notes say how many rows the tasks saw and kept, and each row that was kept is in one of the sums.
+
+    >>> note = json.dumps({"all": 3, "rows": 2})
+    >>> sums = pl.DataFrame({"key": ["h", "i", None], _NOTE: [None, None, note], "rows": [1, 1, 0]})
+    >>> is_whole(sums, 3), is_whole(sums.tail(2), 3), is_whole(sums.head(2), 3)
+    (True, False, False)
+    """
+    notes = [json.loads(note) for note in frame[_NOTE].drop_nulls()]
+    kept = frame.filter(pl.col(_NOTE).is_null())["rows"].sum()
+    return (sum(note["all"] for note in notes), sum(note["rows"] for note in notes)) == (rows, kept)
 
 
 def _homes(people: _Rows) -> tuple[Any, int]:

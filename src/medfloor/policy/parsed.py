@@ -33,8 +33,8 @@ def kept(text: str) -> dict[str, Any] | None:
     if file is None:
         return None
     try:
-        found = json.loads(file.read_text(encoding="utf-8"), object_hook=_dates_back)
-    except (OSError, ValueError):
+        found = json.loads(file.read_bytes(), object_hook=_dates_back)
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -45,7 +45,8 @@ def keep(text: str, data: dict[str, Any]) -> None:
     if file is None:
         return
     try:
-        written = json.dumps(data, ensure_ascii=False, default=_date_out)
+        # As bytes here, where a text that no file can hold (half of a character, written \ud800) is no error yet.
+        written = json.dumps(data, ensure_ascii=False, default=_date_out).encode("utf-8")
         if repr(json.loads(written, object_hook=_dates_back)) != repr(data):
             return
     except (TypeError, ValueError, RecursionError):
@@ -54,7 +55,7 @@ def keep(text: str, data: dict[str, Any]) -> None:
         file.parent.mkdir(mode=0o700, exist_ok=True)
         number, made = tempfile.mkstemp(dir=file.parent)
         try:
-            with os.fdopen(number, "w", encoding="utf-8") as out:
+            with os.fdopen(number, "wb") as out:
                 out.write(written)
             os.replace(made, file)
         except OSError:

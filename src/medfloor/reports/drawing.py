@@ -78,31 +78,38 @@ def set_in_words(chart: Any, name: str, *, above: list[str], below: list[str], t
     )
     families = ", ".join(FAMILIES)
     # Independent scales keep the legend with the drawing; shared ones would lift it above the title.
-    framed = alt.vconcat(chart, title=title).resolve_scale(color="independent", strokeDash="independent")
-    return (
-        alt.vconcat(framed, title=notes)
-        .resolve_scale(color="independent", strokeDash="independent")
+    apart = alt.Resolve(scale=alt.ScaleResolveMap(color="independent", strokeDash="independent"))
+    # All is given at once: each further call to a chart would copy it, with all its points.
+    return alt.vconcat(
+        alt.vconcat(chart, title=title, resolve=apart),
+        title=notes,
+        resolve=apart,
         # The sentences before they were broken into lines, for who sets them elsewhere.
-        .properties(description=" ".join([name, *told]), background="white", padding=8, usermeta=meant)
-        .configure(font=families)
-        .configure_title(subtitleColor="#333333", lineHeight=21, subtitleLineHeight=17, subtitlePadding=6)
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelFontSize=LABEL,
-            titleFontSize=LABEL,
-            titleFontWeight="normal",
-            labelLimit=0,
-            titleLimit=0,
-            titlePadding=8,
-            gridColor="#E4E4E4",
-            domainColor=GREY,
-            tickColor=GREY,
-            labelFlush=False,
-        )
-        .configure_legend(
-            labelFontSize=LABEL, titleFontSize=LABEL, titleFontWeight="normal", labelLimit=0, titleLimit=0
-        )
-        .configure_header(labelFontSize=LABEL, labelFontWeight="bold", titleFontSize=LABEL, labelLimit=0)
+        description=" ".join([name, *told]),
+        background="white",
+        padding=8,
+        usermeta=meant,
+        config=alt.Config(
+            font=families,
+            title=alt.TitleConfig(subtitleColor="#333333", lineHeight=21, subtitleLineHeight=17, subtitlePadding=6),
+            view=alt.ViewConfig(stroke=None),
+            axis=alt.AxisConfig(
+                labelFontSize=LABEL,
+                titleFontSize=LABEL,
+                titleFontWeight="normal",
+                labelLimit=0,
+                titleLimit=0,
+                titlePadding=8,
+                gridColor="#E4E4E4",
+                domainColor=GREY,
+                tickColor=GREY,
+                labelFlush=False,
+            ),
+            legend=alt.LegendConfig(
+                labelFontSize=LABEL, titleFontSize=LABEL, titleFontWeight="normal", labelLimit=0, titleLimit=0
+            ),
+            header=alt.HeaderConfig(labelFontSize=LABEL, labelFontWeight="bold", titleFontSize=LABEL, labelLimit=0),
+        ),
     )
 
 

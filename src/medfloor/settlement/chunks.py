@@ -6,6 +6,7 @@ The results are the same bytes. A run that is given a folder to work in goes on 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import polars as pl
 
 from medfloor.errors import InputError, MissingValueError
 from medfloor.intake import (
+    Claims,
     TableWriter,
     check_outputs,
     collect,
@@ -127,6 +129,13 @@ class Tally:
         for reason, count in part.rejected["reason"].value_counts().iter_rows():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
 
+    def add_differences(self, found: pl.DataFrame) -> None:
+        """Count settlements that changed, from a table of differences in fen."""
+        whole = found.filter(pl.col("tier") == "total")["difference_fen"]
+        self.differences += whole.len()
+        self.owed_fen += _sum(whole.filter(whole > 0))
+        self.owes_fen -= _sum(whole.filter(whole < 0))
+
     def plain(self) -> dict[str, Any]:
         """Give what was counted of a part, as JSON can hold it."""
         return {name: getattr(self, name) for name in _COUNTED}
@@ -144,7 +153,7 @@ class Tally:
 
 _COUNTED = (
     "rows_in", "settled", "rejected", "reversals", "money_in_fen", "money_settled_fen", "money_rejected_fen",
-    "money_taken_back_fen", "paid_fen", "own_fen", "reasons",
+    "money_taken_back_fen", "paid_fen", "own_fen", "reasons", "differences", "owed_fen", "owes_fen",
 )  # fmt: skip
 """What is counted part by part."""
 
@@ -194,12 +203,14 @@ def settle_files(
         writers = _Writers(files, law, columns, place.path if place and count > 1 else None, stack)
         unpublished: MissingValueError | None = None
         pays = False
-        for number, read in enumerate(parts):
+        # Not where memory is limited, nor where what is kept may make reading needless.
+        ahead = count > 1 and limit_memory is None and work is None
+        for number, read in enumerate(_read_ahead(run, parts, stack) if ahead else _read(run, parts)):
             if place is not None and place.has(number):
                 done = place.done(number)
                 tally.kept += 1
             else:
-                done = run.settle(read())
+                done = run.settle(*read())
                 if place is not None:
                     place.keep(number, done)
             unpublished = unpublished or _error_of(done.counts["unpublished"])
@@ -244,10 +255,13 @@ class _Run:
         asked = {"columns": self.columns, "engine": self.engine, "limit-memory": self.limit}
         return asked | {name: bool(getattr(self.files, name)) for name in ("trace", "closing")}
 
-    def settle(self, part: Part) -> Done:
-        """Settle a part."""
+    def read(self, part: Part) -> tuple[Part, Claims]:
+        """Read the claims of a part."""
         codes = self.law.policies.versions[-1].codes
-        claims = read_claims(part.claims, med_type=codes.med_type, hosp_lv=codes.hosp_lv, distinct=part.distinct)
+        return part, read_claims(part.claims, med_type=codes.med_type, hosp_lv=codes.hosp_lv, distinct=part.distinct)
+
+    def settle(self, part: Part, claims: Claims) -> Done:
+        """Settle a part."""
         settled = settle(
             claims, part.people, part.spells, self.law,
             engine=self.engine, opening=None if part.opening is None else Accumulators(part.opening),
@@ -281,6 +295,28 @@ class _Run:
             pays = [n for n in stands.columns if n.startswith("pay_") and n.endswith("_fen")]
             found["late"] = stands.join(previous, on="claim_id", how="anti").select(*keys, *pays)
         return found
+
+
+_Ready = Callable[[], tuple[Part, Claims]]
+
+
+def _read(run: _Run, parts: Iterator[Callable[[], Part]]) -> Iterator[_Ready]:
+    """Give what reads each part with its claims."""
+    for part in parts:
+        yield lambda part=part: run.read(part())  # type: ignore[misc]
+
+
+def _read_ahead(run: _Run, parts: Iterator[Callable[[], Part]], stack: ExitStack) -> Iterator[_Ready]:
+    """Read each part in a thread while the one before it is settled; give what waits for it."""
+    pool = stack.enter_context(ThreadPoolExecutor(1))
+    begun = None
+    for read in _read(run, parts):
+        following = pool.submit(read)
+        if begun is not None:
+            yield begun.result
+        begun = following
+    if begun is not None:
+        yield begun.result
 
 
 def _plain_error(error: MissingValueError | None) -> dict[str, Any] | None:
@@ -440,10 +476,7 @@ class _Writers:
             self._append(files.differences, differences_between(_NOTHING, _NOTHING), None)
             for found in self._differences.in_order():
                 self._append(files.differences, found, None)
-                whole = found.filter(pl.col("tier") == "total")["difference_fen"]
-                tally.differences += whole.len()
-                tally.owed_fen += _sum(whole.filter(whole > 0))
-                tally.owes_fen -= _sum(whole.filter(whole < 0))
+                tally.add_differences(found)
             tally.files.append(("differences", files.differences))
         tally.files += [(name, path) for name in ("trace", "closing") if (path := getattr(files, name))]
         # All are whole on the disk before the first takes the place of an old one.

@@ -23,7 +23,7 @@ import polars as pl
 
 from medfloor import __version__
 from medfloor.errors import UsageError
-from medfloor.intake import writing
+from medfloor.intake import parquet_files, writing
 from medfloor.settlement.batch import Law
 from medfloor.settlement.partition import Plan
 
@@ -31,7 +31,7 @@ MANIFEST = "run.json"
 PLAN = "plan.json"
 LOCK = "lock"
 TEMPORARY = ".medfloor-"
-"""How the folders begin that a run without one of its own makes beside its output."""
+"""How the folders begin that a run makes beside its output, here and on a cluster; it holds them (`hold`)."""
 
 STALE = 60
 """A temporary file that nobody holds is left behind by a killed run once it is so many seconds old."""
@@ -57,23 +57,29 @@ class Work:
 
     def plan(self) -> Plan | None:
         """Give how the inputs were cut; None where that was not done to its end, or what is kept is damaged."""
-        path = self.path / PLAN
-        plan = Plan(**json.loads(path.read_text())) if path.exists() else None
-        if plan is None or not all(self._is_whole(done) for done in self.path.glob("done-*.json")):
-            self.clear()
-            return None
-        return plan
+        told = _read(self.path / PLAN)
+        files = list(self.path.glob("done-*.json"))
+        done = {file.stem.rpartition("-")[2]: one for file in files if (one := _read(file)) is not None}
+        if told is not None and len(done) == len(files):
+            sizes = {name: size for name, size in told["sizes"].items() if _part_of(name) not in done}
+            for one in done.values():
+                sizes |= one["sizes"]
+            if all(_size(self.path / name) == size for name, size in sizes.items()):
+                return Plan(**told["plan"])
+        self.clear()
+        return None
 
     def keep_plan(self, plan: Plan) -> None:
         """Remember how the inputs are cut."""
         if self.keeps:
-            self._write(PLAN, asdict(plan))
+            sizes = {path.name: path.stat().st_size for path in self.path.glob("*.arrow")}
+            self._write(PLAN, {"plan": asdict(plan), "sizes": sizes})
 
     def clear(self) -> None:
-        """Take away what was cut and done, such as pieces that were not written to their end."""
+        """Take away what was cut and done, such as pieces that were not written to their end; nothing else."""
         (self.path / PLAN).unlink(missing_ok=True)  # first: with it, a part without pieces would be one without rows
-        for path in self.path.iterdir():
-            if path.name not in (MANIFEST, LOCK):
+        for ours in ("done-*.json", "*.json.new", "*.arrow"):
+            for path in self.path.glob(ours):
                 path.unlink()
 
     def has(self, number: int) -> bool:
@@ -115,17 +121,13 @@ class Work:
         with contextlib.suppress(OSError):
             self.path.rmdir()
 
-    def _is_whole(self, done: Path) -> bool:
-        sizes = json.loads(done.read_text())["sizes"]
-        return all(_size(self.path / name) == size for name, size in sizes.items())
-
     def _frame(self, name: str, number: int) -> Path:
         return self.path / f"{name}-out-{number:04d}.arrow"
 
     def _write(self, name: str, told: Mapping[str, Any]) -> None:
         new = self.path / f"{name}.new"
         with writing(self.path, "this run"):
-            new.write_text(json.dumps(told, ensure_ascii=False))
+            new.write_text(json.dumps(told))
         new.replace(self.path / name)
 
 
@@ -138,7 +140,7 @@ def open_work(named: str | None, out: str, run: Mapping[str, Any], stack: ExitSt
     if named is None:
         path = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=os.path.dirname(os.path.abspath(out))))
         stack.callback(shutil.rmtree, path, ignore_errors=True)
-        _hold(path, stack)
+        hold(path, stack)
         return Work(path, keeps=False)
     path = Path(named)
     if path.exists() and not path.is_dir():
@@ -150,14 +152,18 @@ def open_work(named: str | None, out: str, run: Mapping[str, Any], stack: ExitSt
             "not_a_work_folder",
             f"--work {named} holds other files; name an empty folder, or one that is not there yet.",
         )
-    path.mkdir(parents=True, exist_ok=True)
-    if not _hold(path, stack):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)  # claims are personal data
+    if not hold(path, stack):
         raise UsageError(
             "work_in_use", f"--work {named} is used by a run that goes on now; wait for it, or name another."
         )
     work = Work(path, keeps=True)
     if manifest.exists():
-        _check_same(named, json.loads(manifest.read_text()), run)
+        then = _read(manifest)
+        if then is None:
+            raise work.lost()
+        _check_same(named, then, run)
     else:
         work._write(MANIFEST, run)
     return work
@@ -184,17 +190,21 @@ def run_of(law: Law, inputs: Mapping[str, str | None], options: Mapping[str, Any
 
 
 def fingerprint(path: str) -> dict[str, Any]:
-    """Tell a file, or a folder of files, from a changed one: by size, time of change, and samples of its content."""
+    """Tell a file, or a folder of Parquet files, from a changed one: by size, time of change, samples of its content.
+
+    Raises InputError file_not_found for a folder without such a file.
+    """
     digest = hashlib.blake2b(digest_size=16)
     place = Path(path)
     size = 0
-    files = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
+    files = parquet_files(place) if place.is_dir() else [place]
     for file in files:
         if not file.is_file():
             continue  # the reader says that it is not there
         about = file.stat()
         size += about.st_size
-        digest.update(f"{file.name if place.is_dir() else ''} {about.st_size} {about.st_mtime_ns}".encode())
+        # Where a file lies in the folder is its partition, and so part of its rows.
+        digest.update(f"{file.relative_to(place).as_posix()} {about.st_size} {about.st_mtime_ns}".encode())
         step = max(_SAMPLE_BYTES, about.st_size // _SAMPLES)
         with file.open("rb") as content:
             for at in range(0, about.st_size, step):
@@ -215,7 +225,7 @@ def sweep(outputs: Sequence[str]) -> None:
                     shutil.rmtree(path, ignore_errors=True) if ours else path.unlink()
 
 
-def _hold(folder: Path, stack: ExitStack) -> bool:
+def hold(folder: Path, stack: ExitStack) -> bool:
     """Hold a folder for this process, until it ends in whatever way; False where another holds it."""
     file = stack.enter_context((folder / LOCK).open("w"))
     return _locked(file.fileno()) is not False
@@ -242,6 +252,20 @@ def _locked(descriptor: int) -> bool | None:
     except OSError:  # some network file systems
         return None
     return True
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Read what was written of a run; None where it is not there, or is damaged, such as by a loss of power."""
+    try:
+        told = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _part_of(name: str) -> str:
+    """Give the number of the part whose rows a file such as claims-0011.arrow holds; of no part is elsewhere.arrow."""
+    return name.removesuffix(".arrow").rpartition("-")[2]
 
 
 def _size(path: Path) -> int:

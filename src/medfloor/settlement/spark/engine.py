@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,9 @@ from medfloor.intake import (
     FolderReplacement,
     Scan,
     TableWriter,
+    check_folder,
     check_outputs,
+    check_written,
     means_folder,
     read_keys,
     read_people,
@@ -38,6 +40,7 @@ from medfloor.settlement.settle import Settlements, law_of, settle
 from medfloor.settlement.spark.inputs import ROW, Inputs, Table, as_came, open_table, scratch
 from medfloor.settlement.spark.pieces import NOTHING_ELSEWHERE, PIECE, Done, Job, Output, Shape, settler
 from medfloor.settlement.spark.session import ROWS_A_TASK, carried_home, share_out, spark_errors, spark_session
+from medfloor.settlement.work import sweep
 from medfloor.tables import SPELLS
 
 IN_MEMORY = 2_000_000
@@ -71,6 +74,7 @@ def settle_on_spark(
         differences=files.differences or _beside(files.out, "differences"),
     )
     _check(files)
+    sweep(files.outputs)
     with ExitStack() as stack:
         folder = stack.enter_context(scratch(files.out))
         run = _Run(files, law, columns, folder, stack)
@@ -249,9 +253,11 @@ class _Run:
                     self._replacements[table].keep(parts)
                     folders.append(self._replacements[table])
                     continue
+                there = [self._folder / table / name for name in parts]
+                check_written(there, getattr(files, table))
                 writer = stack.enter_context(TableWriter(getattr(files, table), money_columns=()))
                 writer.append(self._head_of(table))
-                for frame in self._in_order(table, [self._folder / table / name for name in parts], tally):
+                for frame in self._in_order(table, there, tally):
                     writer.append(frame)
                 writers.append(writer)
             for writer in writers:
@@ -315,8 +321,6 @@ class _Run:
 
 def _check(files: Files) -> None:
     """Refuse, before any work is done, outputs that would replace an input, each other, or what is not ours."""
-    from medfloor.intake.folders import check_folder
-
     folders = [path for path in files.outputs if means_folder(path)]
     check_outputs([path for path in files.outputs if path not in folders], files.inputs)
     seen: dict[Path, str] = {Path(path).resolve(): path for path in files.inputs}
@@ -328,6 +332,12 @@ def _check(files: Files) -> None:
                 raise OutputError(code, f"{path} and {given} lie in each other. Name another folder for the output.")
         check_folder(path)
         seen[real] = path
+    for path in files.outputs:
+        whole = [one for one in folders if Path(one).resolve() in Path(path).resolve().parents]
+        if whole:
+            raise OutputError("same_output", f"{path} lies in {whole[0]}, another table. Name a file elsewhere.")
+        with scratch(path):  # may it be written there? Better known before the work than after it
+            pass
 
 
 def _beside(out: str, word: str) -> str:
@@ -360,12 +370,5 @@ def _sum(done: Sequence[Done], tiers: Sequence[str]) -> Tally:
     """Add the counts of all tasks."""
     whole = Tally(paid_fen=dict.fromkeys(tiers, 0))
     for each in done:
-        part = Tally(**each.tally)
-        for name in (f.name for f in fields(Tally) if f.name not in ("partitions", "files")):
-            mine, more = getattr(whole, name), getattr(part, name)
-            if isinstance(mine, dict):
-                for key, value in more.items():
-                    mine[key] = mine.get(key, 0) + value
-            else:
-                setattr(whole, name, mine + more)
+        whole.plus(Tally(**each.tally))
     return whole

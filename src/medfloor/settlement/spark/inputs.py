@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from medfloor.errors import InputError, MedfloorError, OutputError
 from medfloor.intake import Scan, parquet_files, partition_keys, read_claims, sink_all
 from medfloor.intake.layout import Layout, match_columns
 from medfloor.settlement.spark.session import carried_home
+from medfloor.settlement.work import TEMPORARY, hold
 from medfloor.tables import CLAIMS, PEOPLE, SPELLS
 
 ROW = "__row"
@@ -116,12 +117,14 @@ def open_table(session: Any, scan: Scan, given: str, folder: Path, name: str) ->
     for file in files:
         try:
             told = pq.ParquetFile(file)
+        except PermissionError:
+            raise InputError("cannot_read", f"{file} may not be read by this user. Check its permissions.") from None
         except Exception:
             raise InputError(
                 "broken_parquet", f"{file} is not a whole Parquet file. Export or copy it again."
             ) from None
-        plain = told.schema_arrow.remove_metadata()
-        if first is not None and not plain.equals(first):
+        plain = _columns_of(told.schema_arrow)
+        if first is not None and plain != first:
             raise InputError(
                 "wrong_type",
                 f"{scan.place}: {file.name} has other columns or types than {files[0].name}. Write both alike.",
@@ -132,6 +135,7 @@ def open_table(session: Any, scan: Scan, given: str, folder: Path, name: str) ->
     names = [f"`{column.replace('`', '``')}`" for column in scan.schema]
     kinds = [spark_type(dtype, scan.place, column) for column, dtype in scan.schema.items()]
     reader = session.read.schema(", ".join(map(" ".join, zip(names, kinds, strict=True))))
+    reader = reader.option("__globPaths__", "false")  # [1] and * in a path are what they are
     if root.is_dir() and any(partition_keys(root, file) for file in files):
         reader = reader.option("basePath", str(root))
     frame = reader.parquet(*(str(file) for file in files)).select(
@@ -147,6 +151,14 @@ def open_table(session: Any, scan: Scan, given: str, folder: Path, name: str) ->
     return Table(frame.drop("__file"), scan, rows)
 
 
+def _columns_of(schema: Any) -> dict[str, Any]:
+    """Give the types of an Arrow schema by column, texts alike whichever program wrote them; their order is free."""
+    import pyarrow as pa
+
+    texts = (pa.large_string(), pa.string_view())
+    return {one.name: pa.string() if one.type in texts else one.type for one in schema}
+
+
 @contextmanager
 def scratch(beside: str | os.PathLike[str]) -> Iterator[Path]:
     """Make a hidden folder beside a file or folder, on the disk that all machines see; it goes when the block ends.
@@ -154,7 +166,7 @@ def scratch(beside: str | os.PathLike[str]) -> Iterator[Path]:
     Raises OutputError cannot_write where none can be made.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".medfloor-", dir=Path(beside).absolute().parent))
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=Path(beside).absolute().parent))
     except OSError as error:
         raise OutputError(
             "cannot_write",
@@ -165,7 +177,9 @@ def scratch(beside: str | os.PathLike[str]) -> Iterator[Path]:
         mask = os.umask(0o077)
         os.umask(mask)
         os.chmod(folder, 0o777 & ~mask)  # the executors may run as another user of this group
-        yield folder
+        with ExitStack() as stack:
+            hold(folder, stack)  # else a run of one machine beside it would take it for one that was left behind
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -216,10 +216,7 @@ class Parts:
             self._append("rejects", settled.rejected, ())
         if differences is not None and differences.height:
             self._append("differences", differences, None)
-            whole = differences.filter(pl.col("tier") == "total")["difference_fen"]
-            self._tally.differences += whole.len()
-            self._tally.owed_fen += int(whole.filter(whole > 0).cast(pl.Int128).sum() or 0)
-            self._tally.owes_fen -= int(whole.filter(whole < 0).cast(pl.Int128).sum() or 0)
+            self._tally.add_differences(differences)
 
     def _write_settlements(self, settled: Settlements) -> None:
         job = self._job

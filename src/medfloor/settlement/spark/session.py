@@ -6,13 +6,16 @@ pyspark is an optional extra, so that it is imported only here, and only when it
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,11 +80,20 @@ def spark_session(master: str | None = None, *, name: str = "medfloor") -> Itera
             conf.setMaster(address)
             if not submitted:
                 conf.setAppName(name).set("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
-            conf.setIfMissing("spark.log.level", "ERROR")
+            # Executors in this very process would write their stack traces, with what stands in a cell, to stderr.
+            debugging = "ERROR" if os.environ.get("MEDFLOOR_DEBUG") else "OFF"
+            asks = conf.get("spark.log.level", None) is None and not address.startswith("local")
+            conf.setIfMissing("spark.log.level", "ERROR" if asks else debugging)
+        interrupted = signal.getsignal(signal.SIGINT)
         try:
             root = SparkSession.builder.config(conf=conf).getOrCreate()
         except Exception as error:
             raise _unreachable(address, error) from None
+        if running is None and interrupted is not None and threading.current_thread() is threading.main_thread():
+            # Spark's own handler would also interrupt what cleans up. The jobs end with the session.
+            signal.signal(signal.SIGINT, interrupted)
+        if running is None and asks:
+            _let_it_say_that_it_waits(root)
         session = root.newSession()
         for key, value in _ALWAYS.items():
             session.conf.set(key, value)
@@ -95,6 +107,14 @@ def spark_session(master: str | None = None, *, name: str = "medfloor") -> Itera
                 root.stop()
 
 
+def _let_it_say_that_it_waits(session: Any) -> None:
+    """Let Spark warn while a job waits for workers, which would else go on in silence for ever."""
+    with suppress(Exception):  # another way of logging: then it is for those who chose it
+        log4j = session._jvm.org.apache.logging.log4j
+        scheduler = "org.apache.spark.scheduler.TaskSchedulerImpl"
+        log4j.core.config.Configurator.setLevel(scheduler, log4j.Level.WARN)
+
+
 def _unreachable(address: str, error: Exception) -> UsageError:
     return UsageError(
         "spark_unreachable",
@@ -105,11 +125,26 @@ def _unreachable(address: str, error: Exception) -> UsageError:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep pyspark from warning of the version of pandas, which we do not use with it."""
+    """Keep pyspark from warning of the version of pandas, which we do not use with it, and py4j from stack traces.
+
+    py4j logs an interruption, or a Java that is gone, as a stack trace; we say either in one line.
+    """
+    root, theirs = logging.getLogger(), logging.getLogger("py4j")
+    level = theirs.level
+
+    def ours(record: logging.LogRecord) -> bool:
+        return "py4j" not in Path(record.pathname).parts
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas", category=FutureWarning)
         warnings.simplefilter("ignore", ResourceWarning)  # sockets that pyspark leaves to the collector
-        yield
+        root.addFilter(ours)
+        theirs.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            root.removeFilter(ours)
+            theirs.setLevel(level)
 
 
 def _check_java() -> None:
@@ -217,6 +252,9 @@ def spark_errors(doing: str) -> Iterator[None]:
 def _first_line(error: BaseException) -> str:
     """Give what Spark says first, without the trace of its stack; never a cell of a table."""
     text = str(error).strip() or type(error).__name__
+    missing = re.search(r"No module named '[\w.]+'", text)
+    if missing:
+        return f"{missing[0]} in the Python of an executor; set spark.pyspark.python to one that has medfloor[spark]"
     if text.startswith("An error occurred while calling"):
         text = text.partition("\n")[2].lstrip(": ") or text
     return text.split("\n", 1)[0][:300].rstrip(". ")

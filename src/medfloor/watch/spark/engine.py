@@ -24,8 +24,8 @@ from medfloor.settlement.spark import (
     as_came,
     open_table,
     over_batches,
-    parallelism,
     scratch,
+    share_out,
     spark_errors,
     spark_session,
 )
@@ -178,9 +178,7 @@ class Tables:
             kinds = "household_id string, signal string, suppressed_until date, excess double"
             self._inputs = replace(self._inputs, known=self._session.read.schema(kinds).parquet(str(path)))
         rows = sum(table.rows for table in self._inputs.tables.values())
-        tasks = max(parallelism(self._session), -(-rows // self._rows_a_task))
-        if self._session.sparkContext.getConf().get("spark.sql.shuffle.partitions", None) is None:
-            self._session.conf.set("spark.sql.shuffle.partitions", str(tasks))
+        tasks = share_out(self._session, rows, rows_a_task=self._rows_a_task)
         united = self._inputs.by_unit().repartitionByRange(tasks, "unit")
         return united.sortWithinPartitions("unit", "kind", ROW).persist(StorageLevel.DISK_ONLY)
 
