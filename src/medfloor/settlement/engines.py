@@ -5,6 +5,7 @@ Both give the same `Outcome`. This is the only place that knows both.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -68,10 +69,20 @@ def run(
     (or, at first use, compiled). Both give the same.
     """
     if engine == "auto":
-        engine = "reference" if batch.height <= (FEW if is_compiled() else FEW_AT_FIRST) else "kernel"
+        engine = "reference" if batch.height <= few() else "kernel"
     if engine == "reference":
         return _run_reference(batch, opening, trace, closing)
     return _run_kernel(batch, opening, trace, closing, threads)
+
+
+def few() -> int:
+    """Say up to how many claims the reference settles before the kernel would be loaded (or compiled)."""
+    return FEW if is_compiled() else FEW_AT_FIRST
+
+
+def is_loaded() -> bool:
+    """Say whether the kernel is loaded in this process, so that using it costs nothing more."""
+    return "medfloor.settlement.kernel" in sys.modules
 
 
 def _trace_start(batch: Batch) -> Ints:

@@ -99,10 +99,8 @@ class Desk:
         policy, or no version is in force.
         """
         total = in_scope_fen + first_self_pay_fen + over_limit_fen + off_catalogue_fen
-        _check_codes(visit, person)
-        self._check_amounts(
-            visit, (in_scope_fen, first_self_pay_fen, over_limit_fen, off_catalogue_fen), account, columns or {}
-        )
+        parts = (in_scope_fen, first_self_pay_fen, over_limit_fen, off_catalogue_fen)
+        self.check(visit, person, parts, account, columns or {})
         outside = np.array([[first_self_pay_fen], [over_limit_fen], [off_catalogue_fen]], np.int64)
         index = self.law.policies.index_on(visit.settled_date)
         if index is None:
@@ -134,10 +132,14 @@ class Desk:
             used[0],
         )
 
-    def _check_amounts(
-        self, visit: Visit, parts: tuple[int, ...], account: Ints | None, columns: Mapping[str, int]
+    def check(
+        self, visit: Visit, person: Person, parts: tuple[int, ...], account: Ints | None, columns: Mapping[str, int]
     ) -> None:
-        """See that compiled code, which checks nothing, gets amounts and an account that it can count with."""
+        """See that compiled code, which checks nothing, gets codes, amounts and an account that it can count with.
+
+        `parts` are the amounts of `settle` in their order, in fen. Raises what `settle` raises of them.
+        """
+        _check_codes(visit, person)
         total = sum(parts)
         if min(parts) < 0:
             raise InputError("negative_amount", f"a part of the total is {min(parts)} fen; amounts are not below zero")

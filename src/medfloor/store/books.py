@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from medfloor import __version__
 from medfloor.errors import InputError
 from medfloor.policy.load import PolicySet
 from medfloor.settlement.batch import Law
+from medfloor.settlement.engines import few, is_loaded
 from medfloor.settlement.online import Desk, Rulings
 from medfloor.settlement.scope import year_of
 from medfloor.settlement.settle import law_of
@@ -37,6 +40,7 @@ class Books:
     rulings: Rulings
     policy_hash: str
     engine: str
+    _turns: Iterator[int] = field(default_factory=count, repr=False)
 
     @classmethod
     def of(cls, store: Store, policy: str | PolicySet | Law) -> Books:
@@ -55,6 +59,13 @@ class Books:
     def household(self) -> bool:
         """Say whether the policy counts by household."""
         return self.law.layout.household
+
+    def begin_sparingly(self) -> bool:
+        """Say whether the next claim is one of the few for which compiled code would not be loaded; count it.
+
+        A service loads it before it serves, so that none is there.
+        """
+        return not is_loaded() and next(self._turns) < few()
 
     def stamp(self, actor: Any, now: datetime) -> Stamp:
         """Say who posts now, under this law. `actor` has a `login`."""

@@ -1,14 +1,15 @@
 """Reckon what claims are paid: one claim on top of what the year has used, or a whole year from its beginning.
 
 There are two ways to the same answer, as everywhere in medfloor: the desk (compiled, one claim that comes last in its
-year) and the reference engine (a whole year, a household's year, a stay that goes on). Verifying asks the reference
-engine, so an entry that the desk made is recomputed by the other engine.
+year) and the reference engine (a whole year, a household's year, a stay that goes on; and the few claims of a command
+for which compiled code is not loaded). Verifying asks the reference engine, so an entry that the desk made, as a
+service makes it, is recomputed by the other engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -58,7 +59,7 @@ class Reckoned:
 
 
 def on_top(books: Books, bill: Bill, person: Person, spells: Sequence[Spell], before: Counters) -> Reckoned:
-    """Reckon a claim that comes after all of its year, at the desk. Raises what the desk raises."""
+    """Reckon a claim that comes after all of its year, at the desk or as the desk does. Raises what the desk raises."""
     desk = books.desk
     assert desk is not None and bill.continues is None
     _check_person(bill, person)
@@ -66,13 +67,18 @@ def on_top(books: Books, bill: Bill, person: Person, spells: Sequence[Spell], be
     account = np.array(layout.initial, np.int64)
     for name, value in before.items():
         account[layout.index(name)] = value
+    if books.begin_sparingly():
+        parts = (bill.in_scope_fen, bill.first_self_pay_fen, bill.over_limit_fen, bill.off_catalogue_fen)
+        desk.check(bill.visit, person, parts, account, bill.extra)
+        used = {_owned(layout, name, person.person_id): value for name, value in before.items()}
+        return replace(_one(books, bill, person, spells, reference.Account(used)), before=before)
     answer = desk.settle(
         bill.visit, person, spells, in_scope_fen=bill.in_scope_fen, first_self_pay_fen=bill.first_self_pay_fen,
         over_limit_fen=bill.over_limit_fen, off_catalogue_fen=bill.off_catalogue_fen, account=account,
         columns=bill.extra,
     )  # fmt: skip
-    used = zip(layout.names, answer.account.tolist(), layout.initial, strict=True)
-    after = {name: value for name, value, initial in used if value != initial}
+    now = zip(layout.names, answer.account.tolist(), layout.initial, strict=True)
+    after = {name: value for name, value, initial in now if value != initial}
     amounts = Amounts(answer.pay_fen, answer.own_in_scope_fen, answer.own_total_fen, answer.deductible_fen)
     return Reckoned(bill, person, spells, before, amounts, after)
 
