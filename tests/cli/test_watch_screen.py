@@ -65,6 +65,15 @@ def test_files_become_alerts_with_reasons_and_all_rows_and_money_are_accounted_f
     assert pl.read_csv("may/rejected.csv").height == 2 and Path("may/absent.csv").exists()
 
 
+def test_files_are_written_though_nobody_reads_to_the_end(county: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*words: object, **how: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("medfloor.cli.watch.screen.click.echo", closed)
+    CliRunner().invoke(command, [*FILES, "--out", "may"])
+    assert pl.read_csv("may/alerts.csv").height
+
+
 def test_settlements_by_place_and_month_give_the_same_and_are_in_the_record(county: Path) -> None:
     run(*FILES, "--out", "may", code=1)
     for month, part in pl.read_csv("settled.csv").partition_by("benefit_year", as_dict=True).items():

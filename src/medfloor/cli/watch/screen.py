@@ -355,6 +355,8 @@ def _tell(one: Screened, asked: dict[str, Any]) -> None:
     from medfloor.terminal import aligned
 
     lang = asked["lang"]
+    # Before a word is said: whoever reads only the first lines (`| head`) closes the terminal's end.
+    written = write_screening(one, asked["out"], kind=asked["kind"], lang=lang) if asked["out"] else ()
     for line in head_lines(one, lang):
         click.echo(line)
     for title, rows, right in count_tables(one, lang):
@@ -370,7 +372,7 @@ def _tell(one: Screened, asked: dict[str, Any]) -> None:
             click.echo(line)
     if asked["out"]:
         click.echo(f"\n{_say('files', lang)}")
-        for path in write_screening(one, asked["out"], kind=asked["kind"], lang=lang):
+        for path in written:
             click.echo(f"  {path}")
 
 
