@@ -107,8 +107,8 @@ _ANSWER = [
 _CLUSTER = [
     click.option(
         "--engine",
-        type=click.Choice(["local", "spark"]),
-        default="local",
+        type=click.Choice(["auto", "spark"]),
+        default="auto",
         show_default=True,
         help="Where settlements are read and added up: here, or on a Spark cluster (docs/spark.md).",
     ),
