@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import string
+import subprocess
+import sys
 from typing import get_args
 
 import pytest
@@ -48,6 +51,34 @@ def test_every_code_of_the_data_contract_has_a_word(lang: str) -> None:
             assert say(f"{section}.{name}", lang)
     for unit in get_args(model.Unit):
         assert "5" in say(f"value.{unit}", lang, value=5)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_a_sentence_is_found_without_reading_the_other_files(lang: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST_OF_EACH, lang], capture_output=True, text=True, check=True, encoding="utf-8"
+    )
+    told = json.loads(done.stdout)
+    assert told["found"] == [[key, catalogue(lang)[key]] for key, _ in told["found"]]
+    assert {key.partition(".")[0] for key, _ in told["found"]} == {key.partition(".")[0] for key in catalogue(lang)}
+    assert told["read"] < len(catalogue(lang)) / 10
+    assert not told["nowhere"]
+
+
+_FIRST_OF_EACH = """
+import json, sys
+from medfloor import words
+lang = sys.argv[1]
+words.say("care_type.inpatient", lang)
+read = len(words._said(lang)[0])
+nowhere = words.knows("show.nowhere", lang) or words.knows("nowhere.show", lang)
+found = [["care_type.inpatient", words.say("care_type.inpatient", lang)]]
+for section in dict.fromkeys(key.partition(".")[0] for key in words.catalogue(lang)):
+    key = next(key for key in words.catalogue(lang) if key.startswith(section + "."))
+    found.append([key, words._sentence(key, lang)])
+print(json.dumps({"found": found, "read": read, "nowhere": nowhere}))
+"""
+"""Say one sentence, count what was read, and say the first of every section."""
 
 
 def test_a_missing_key_or_placeholder_is_an_error() -> None:

@@ -1,13 +1,14 @@
 """Say things to people in Chinese and in English.
 
 The sentences are in `catalogues/<language>/<subject>.toml`, sorted by sections; a key is `section.name`, such as
-`care_type.inpatient`, and a section stands in one file only. Both languages have the same files, keys and placeholders
+`care_type.inpatient`; a section may stand in several files. Both languages have the same files, keys and placeholders
 (a test sees to it).
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import string
 import tomllib
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def knows(key: str, lang: str = "en") -> bool:
     >>> knows("group.tekun"), knows("group.veterans")
     (True, False)
     """
-    return key in catalogue(lang)
+    return _found(key, lang) is not None
 
 
 def join(items: list[str], lang: str) -> str:
@@ -114,25 +115,67 @@ class Chain(Phrase):
 
 @functools.cache
 def catalogue(lang: str) -> dict[str, str]:
-    """Read the catalogue of a language, once: key -> sentence with placeholders.
+    """Read the whole catalogue of a language, once: key -> sentence with placeholders.
 
     Raises UsageError for a language that there is not.
     """
-    if lang not in LANGS:
-        raise UsageError("unknown_language", f"there is no language {lang!r}; use {' or '.join(LANGS)}")
     sentences: dict[str, str] = {}
-    for path in sorted((_CATALOGUES / lang).glob("*.toml")):
-        with path.open("rb") as file:
-            sections = tomllib.load(file)
-        for section, entries in sections.items():
-            for name, text in entries.items():
-                assert f"{section}.{name}" not in sentences, f"{section}.{name} stands in two files"
-                sentences[f"{section}.{name}"] = text
+    for path in _files(lang):
+        for key, text in _read(path).items():
+            assert key not in sentences, f"{key.partition('.')[0]} stands in two files"
+            sentences[key] = text
     return sentences
 
 
 def _sentence(key: str, lang: str) -> str:
-    sentences = catalogue(lang)
-    if key not in sentences:
+    found = _found(key, lang)
+    if found is None:
         raise KeyError(f"no file of catalogues/{lang} has {key}")
-    return sentences[key]
+    return found
+
+
+def section(name: str, lang: str) -> dict[str, str]:
+    """Read the sentences of a section, and no others: key -> sentence with placeholders; empty where there is none.
+
+    >>> section("care_type", "en")["care_type.inpatient"]
+    'stay'
+    """
+    _found(f"{name}.", lang)
+    return {key: text for key, text in dict(_said(lang)[0]).items() if key.startswith(f"{name}.")}
+
+
+def _found(key: str, lang: str) -> str | None:
+    """Give the sentence of a key, None where there is none; its file is read when a sentence of it is first asked."""
+    said, sections = _said(lang)
+    if key not in said:
+        section = key.partition(".")[0]
+        for path in sections.get(section, ()):
+            said.update(_read(path))
+        # Only now: another thread that asks meanwhile reads the file too, rather than find nothing.
+        sections.pop(section, None)
+    return said.get(key)
+
+
+@functools.cache
+def _said(lang: str) -> tuple[dict[str, str], dict[str, list[Path]]]:
+    """Give the sentences that were read, and where sections stand that were not: most commands need a few files."""
+    sections: dict[str, list[Path]] = {}
+    for path in _files(lang):
+        for head in _HEAD.findall(path.read_bytes()):
+            sections.setdefault(head.decode("utf-8"), []).append(path)
+    return {}, sections
+
+
+_HEAD = re.compile(rb"^\[([^\[\]\s]+)\]\s*$", re.MULTILINE)
+
+
+def _files(lang: str) -> list[Path]:
+    if lang not in LANGS:
+        raise UsageError("unknown_language", f"there is no language {lang!r}; use {' or '.join(LANGS)}")
+    return sorted((_CATALOGUES / lang).glob("*.toml"))
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Read the sentences of a file."""
+    sections = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {f"{section}.{name}": text for section, entries in sections.items() for name, text in entries.items()}

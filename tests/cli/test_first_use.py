@@ -39,11 +39,17 @@ JOBS: dict[str, set[str]] = {
     "measure consistency --percent 12.55 --of 417": LAW | {"pandas"},
     "evaluate panel panel.csv --unit home --time wave --treatment covered": LAW,
     "evaluate fixed-effects panel.csv --outcome oop --treatment covered --unit home --time wave --cluster city":
-        LAW | {"pandas", "pyfixest", "pyarrow", "scipy", "scipy.optimize", "numba"},
+        LAW | {"pandas", "pyfixest", "pyarrow", "scipy"},
     "evaluate staggered panel.csv --outcome oop --start since --unit home --time wave --cluster city":
-        LAW | {"pandas", "diff_diff", "pyarrow", "scipy", "scipy.interpolate", "scipy.optimize"},
+        LAW | {"pandas", "diff_diff", "pyarrow", "scipy"},
+    "evaluate event-study panel.csv --outcome oop --start since --unit home --time wave --cluster city":
+        LAW | {"pandas", "diff_diff", "pyfixest", "pyarrow", "scipy", "scipy.optimize"},
+    "evaluate quantile panel.csv --outcome oop --treatment covered --time wave --cluster city --quantiles 0.5":
+        LAW | {"pandas", "statsmodels", "pyarrow", "scipy", "scipy.optimize"},
     "watch screen --people people.csv --households households.csv --settlements settled.csv --out may": TEXT,
-    "fund tiers": LAW | {"scipy", "scipy.optimize"},
+    "fund tiers": ALWAYS | {"scipy", "scipy.optimize"},
+    "fund pool --draws 200": ALWAYS | {"scipy"},
+    "fund project --years 2 --paths 20 --no-tornado": LAW | {"scipy", "scipy.optimize"},
 }  # fmt: skip
 """A small job -> which of HEAVY it may import. A module that is not there is a promise to whoever waits for the job."""
 

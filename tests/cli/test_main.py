@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import subprocess
 import sys
@@ -103,6 +104,18 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     result = _raising(monkeypatch, ValueError("shown"))
     assert "Traceback" in result.stderr
     assert result.exit_code == 70
+
+
+def test_garbage_is_looked_for_as_usual_once_the_imports_are_done() -> None:
+    usual, others = gc.get_threshold(), list(gc.callbacks)
+    try:
+        main_module._look_for_garbage_later()
+        assert gc.get_threshold()[0] > 100 * usual[0] and gc.isenabled()
+        gc.collect(0)
+        assert (gc.get_threshold(), gc.callbacks) == (usual, others)
+    finally:
+        gc.set_threshold(*usual)
+        gc.callbacks[:] = others
 
 
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:

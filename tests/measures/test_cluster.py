@@ -15,8 +15,9 @@ from polars.testing import assert_frame_equal
 from test_tiers import county
 
 from medfloor.cli.measure import command
-from medfloor.errors import InputError, MedfloorError, UsageError
+from medfloor.errors import InputError, MedfloorError, OutputError, UsageError
 from medfloor.intake import REFUSED, read_microdata, reading_of, scan_table
+from medfloor.measures import cluster
 from medfloor.measures.burden import burden
 from medfloor.measures.cluster import Wanted, _added, _cases, _Rows, is_whole, sums_of_task, taken_back
 from medfloor.measures.reimbursement import reimbursement
@@ -53,7 +54,8 @@ def added_in_parts(
     asked = settled_as_read(claims)
     reading = reading_of(claims.lazy(), **asked)
     schema = pl.Schema({name: claims.schema[name] for name in reading.columns})
-    rows = _Rows(Wanted(path, **asked), reading, Table(None, scan_table(claims.lazy()), claims.height), schema)
+    table = Table(scan_table(claims.lazy()), claims.height, (), lambda _: None)
+    rows = _Rows(Wanted(path, **asked), reading, table, schema)
     packed = claims.select(
         pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW),
         pl.struct(pl.col(name).alias(f"c{place}") for place, name in enumerate(schema)).alias("rows"),
@@ -184,7 +186,7 @@ def test_cases_that_executors_read_are_those_of_one_machine_in_the_order_of_the_
     }
     reading = reading_of(path, **asked)
     scan = scan_table(path)
-    read = _Rows(Wanted(path, **asked), reading, Table(None, scan, rows.height), scan.schema)
+    read = _Rows(Wanted(path, **asked), reading, Table(scan, rows.height, (), lambda _: None), scan.schema)
     numbered = rows.select(reading.columns).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW))
     parts = [reading.read(part.drop(ROW)).with_columns(part[ROW]) for part in reversed(parted(numbered, [5, 20, 40]))]
     micro, cases = _cases(read, pl.concat(parts).lazy(), lambda _: ("total", ["pay_basic"]), ())
@@ -270,3 +272,26 @@ def test_sums_ask_for_a_year_where_there_are_several() -> None:
     added.facts.years, added.facts.two_households = {"2024"}, 2
     with pytest.raises(InputError, match="2 person_id"):
         stages_of(homes, added)
+
+
+def test_files_that_are_not_there_are_told_before_spark_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("Spark was started")
+
+    monkeypatch.setattr(cluster, "spark_session", never)
+    monkeypatch.setattr(cluster, "check_spark", lambda: None)
+    settled = tmp_path / "settled.parquet"
+    pl.DataFrame({"person_id": ["p"], "total": [1.0], "pay_basic": [1.0]}).write_parquet(settled)
+    there = Wanted(str(settled), numbers=["total", "pay_basic"], labels=["person_id"])
+    lost = Wanted(str(tmp_path / "lost.parquet"))
+    for ask in (
+        lambda: cluster.add_up(lost),
+        lambda: cluster.add_up(there, lost),
+        lambda: cluster.read_cases(lost),
+    ):
+        with pytest.raises(InputError, match=r"lost\.parquet is not there"):
+            ask()
+    with pytest.raises(OutputError, match="no folder for parts") as caught:
+        cluster.read_cases(there, beside=str(tmp_path / "nowhere" / "out.csv"))
+    assert caught.value.code == "cannot_write"
+    assert [path.name for path in tmp_path.iterdir()] == ["settled.parquet"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import threading
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 import sqlalchemy as sa
 from office import SYSTEM, OfficeAtWork
 
+from medfloor.service import counter
+from medfloor.service.logs import log_of
 from medfloor.store import chain, register, schema
 from medfloor.store.keys import Keyring
 
@@ -67,6 +71,37 @@ def test_many_tills_and_every_request_twice_settle_each_claim_once(tills: Office
         if line.startswith("medfloor_settlements_together_count")
     )
     assert float(together.split()[-1]) < 120
+
+
+def test_what_is_loaded_beside_the_work_says_how_far_it_is(
+    tills: OfficeAtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, said = threading.Event(), io.StringIO()
+    monkeypatch.setattr(counter, "_settle_once", lambda books: go.wait(10))
+    loading = counter.Loading(tills.running.books, log_of(said))
+    loading.start()
+    assert loading.state == "loading"
+    go.set()
+    loading.end()
+    assert (loading.state, said.getvalue()) == ("ok", "")
+
+    def broken(books: Any) -> None:
+        raise ValueError("张三")
+
+    monkeypatch.setattr(counter, "_settle_once", broken)
+    loading.run()
+    assert loading.state == "failed" and "ValueError" in said.getvalue() and "张三" not in said.getvalue()
+
+
+def test_a_claim_that_comes_while_the_kernel_is_loaded_is_settled_without_it(
+    tills: OfficeAtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = tills.as_role("county_clerk")
+    before = caller.post("/api/v1/settlements", json=claim(1)).json()
+    monkeypatch.setattr("medfloor.store.books.is_loaded", lambda: False)
+    monkeypatch.setattr("medfloor.settlement.online.Desk.settle", None)
+    after = caller.post("/api/v1/settlements", json={**claim(7), "total_fen": 500_001, "off_catalogue_fen": 50_001})
+    assert after.status_code == 200 and before["person_id"] == after.json()["person_id"]
 
 
 def test_an_office_without_a_policy_settles_nothing_and_says_so(sqlite_store: Any, open_office: Any) -> None:

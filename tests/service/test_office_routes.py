@@ -201,6 +201,11 @@ def test_the_store_that_is_away_is_told_as_such(sqlite_store: Any, open_office: 
 def test_readiness_says_what_is_missing(small_office: OfficeAtWork) -> None:
     caller = small_office.stranger()
     assert caller.get("/health/ready").json()["status"] == "ok"
+    for state in ("loading", "failed"):
+        small_office.running.loading.state = state
+        answer = caller.get("/health/ready")
+        assert (answer.status_code, answer.json()["settling"]) == (503, state)
+    small_office.running.loading.state = "ok"
     small_office.running.feeder.stop()
     answer = caller.get("/health/ready")
     assert (answer.status_code, answer.json()["settling"]) == (503, "stopped")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 import pytest
@@ -30,7 +31,7 @@ from worlds import (
 )
 
 from medfloor.errors import InputError, MissingValueError, OutputError
-from medfloor.intake import read_table
+from medfloor.intake import pieces, read_table
 from medfloor.policy.load import PolicySet, load_policy
 from medfloor.settlement import chunks, partition, spool
 from medfloor.settlement.chunks import Files, Tally, settle_files
@@ -123,6 +124,25 @@ def test_parts_give_what_a_whole_run_gives_under_random_law_with_random_flaws(
         settle_both_ways(files, world.policies)
 
 
+@examples(16)
+@given(flawed_worlds(), st.booleans())
+def test_parts_held_in_memory_give_what_a_whole_run_gives(world: Any, opened: bool) -> None:
+    with TemporaryDirectory() as folder:
+        files = files_in(Path(folder), world.claims, world.people, ".parquet", spells=world.spells)
+        whole = settle_files(files, world.policies)
+        if opened:  # with accumulators and earlier settlements, which are cut as well
+            files = replace(
+                files, opening=files.closing, closing=None, previous=files.out, out=f"{files.out}.2.parquet"
+            )
+            whole = settle_files(files, world.policies)
+        named = [path for name in OUTPUTS if (path := getattr(files, name))]
+        before = {path: Path(path).read_bytes() for path in named if Path(path).exists()}
+        with patch.object(chunks, "AT_ONCE", 2):
+            parts = settle_files(files, world.policies)
+        assert parts == replace(whole, partitions=parts.partitions)
+        assert {path: Path(path).read_bytes() for path in named if Path(path).exists()} == before
+
+
 @examples(10)
 @given(flawed_worlds(), st.integers(0, 12))
 def test_parts_open_with_what_a_first_half_closed_with(world: Any, cut: int) -> None:
@@ -171,9 +191,9 @@ def test_a_limit_in_which_all_fits_makes_one_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "mixed", "parts"), [(".parquet", False, 7), (".parquet", True, 1), (".csv", False, 1)]
+    ("ending", "mixed", "parts"), [(".parquet", False, 7), (".parquet", True, 7), (".csv", False, 1)]
 )
-def test_a_large_file_in_order_is_taken_in_ranges_of_its_rows_without_being_asked(
+def test_a_large_file_is_taken_in_parts_without_being_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, mixed: bool, parts: int
 ) -> None:
     claims = claims_of({"claim_id": "c03", "total": "1"}, {"claim_id": "c07", "continues": "c15"})
@@ -183,6 +203,41 @@ def test_a_large_file_in_order_is_taken_in_ranges_of_its_rows_without_being_aske
     monkeypatch.setattr(chunks, "AT_ONCE", 6)
     assert settle_files(files, HALF) == replace(whole, partitions=parts)
     assert {name: Path(getattr(files, name)).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("batch", [3, 7, 1000])
+def test_ranges_begin_where_a_person_does_also_between_rows_that_were_not_sampled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    rows = [a_claim(f"c{n:03d}", 1_000, person_id=PERSONS[n * n // 500]) for n in range(100)]
+    files = files_in(tmp_path, claims_frame(rows), people_of(), ".parquet")
+    whole = settle_files(files, HALF)
+    before = Path(files.out).read_bytes()
+    monkeypatch.setattr(pieces, "BATCH", batch)
+    monkeypatch.setattr(partition, "SAMPLE", 6)
+    seen = spy_on_edges(monkeypatch)
+    monkeypatch.setattr(chunks, "AT_ONCE", 20)
+    parts = settle_files(files, HALF)
+    assert parts == replace(whole, partitions=parts.partitions)
+    assert parts.partitions > 3
+    assert Path(files.out).read_bytes() == before
+    persons = [row["person_id"] for row in rows]
+    assert seen[0][0] == 0
+    assert seen[0][-1] == 100
+    assert all(persons[edge] != persons[edge - 1] for edge in seen[0][1:-1])
+
+
+def spy_on_edges(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Note the edges that are found in files in order."""
+    seen: list[list[int]] = []
+    find = partition._edges_of
+
+    def noting(*asked: Any) -> list[int]:
+        seen.append(find(*asked))
+        return seen[-1]
+
+    monkeypatch.setattr(partition, "_edges_of", noting)
+    return seen
 
 
 def test_a_claim_id_twice_in_a_large_file_in_order_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
 import numpy as np
 import polars as pl
 import pytest
@@ -28,6 +31,7 @@ from worlds import (
 
 from medfloor.errors import MissingValueError
 from medfloor.policy.load import load_policy
+from medfloor.settlement import engines
 from medfloor.settlement.batch import Batch, prepare
 from medfloor.settlement.engines import Outcome, run
 from medfloor.settlement.settle import law_of, read_all
@@ -44,21 +48,23 @@ SHIPPED = (
 
 
 def settle_by_every_way(world: World) -> tuple[Batch, Outcome]:
-    """Settle a world by the reference and by every path of the kernel, and hold all they give against each other."""
+    """Settle a world by the reference, by every path of the kernel, and by what the law had answered; compare all."""
     law = law_of(world.policies)
     claims, people, spells = read_all(world.claims, world.people, world.spells, world.policies)
     batch, reversals, refusals = prepare(law, [claims.accepted], people, spells)
     assert batch.height + reversals.height + refusals.rows.height == claims.accepted.height
     truth = run(batch, "reference", trace=True, closing=True)
     assert truth.closing is not None
-    for threads in (1, 2):
-        full = run(batch, "kernel", trace=True, closing=True, threads=threads)
+    ways: list[tuple[Literal["kernel", "few"], int]] = [("kernel", 1), ("kernel", 2), ("few", 1)]
+    for engine, threads in ways:
+        full = run(batch, engine, trace=True, closing=True, threads=threads)
         assert_same(truth, full)
         np.testing.assert_array_equal(truth.trace_start, full.trace_start)
         np.testing.assert_array_equal(truth.trace, full.trace)
         assert full.closing is not None
         assert_frame_equal(truth.closing, full.closing)
     assert_same(truth, run(batch, "kernel"))
+    assert_same(truth, run(batch, "few"))
     return batch, truth
 
 
@@ -124,3 +130,37 @@ def test_a_claim_that_no_tier_looks_at_stays_with_the_patient_whole() -> None:
     assert batch.height == 1
     assert outcome.own_in_scope.tolist() == [1000]
     assert outcome.trace.shape == (0, 10)
+
+
+def test_few_claims_are_settled_without_compiled_code_until_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_SPARED", engines._Spared())
+    monkeypatch.setattr(engines, "is_loaded", lambda: False)
+    monkeypatch.setattr(engines, "is_compiled", lambda: True)
+    assert engines.engine_for(engines.FEW_AT_ONCE - 10) == "few"
+    assert engines.engine_for(11) == "kernel"  # added up over what the process settles
+    assert engines.engine_for(10) == "few"
+    monkeypatch.setattr(engines, "is_compiled", lambda: False)
+    assert engines.engine_for(10) == "few"  # the compiler takes longer than loading what it made
+    monkeypatch.setattr(engines, "is_loaded", lambda: True)
+    assert engines.engine_for(1) == "kernel"
+
+
+def test_threads_are_begun_only_where_each_has_enough_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers: int) -> None:
+            begun.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr(engines, "ThreadPoolExecutor", Pool)
+    people = [{"person_id": f"p{number}"} for number in range(40)]
+    claims = [a_claim(f"c{number}", person_id=f"p{number}") for number in range(40)]
+    world = World(load_policy("cn/beijing@2024-01-01"), claims_frame(claims), people_frame(people), spells_frame([]))
+    read = read_all(world.claims, world.people, world.spells, world.policies)
+    batch, _, _ = prepare(law_of(world.policies), [read[0].accepted], read[1], read[2])
+    alone = run(batch, "kernel", threads=8)
+    assert not begun
+    monkeypatch.setattr(engines, "_WORTH_A_THREAD", 10)
+    assert_same(alone, run(batch, "kernel", threads=8))
+    assert begun == [5]

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from medfloor.errors import InputError
-from medfloor.settlement.explain import Explanation, explain, render
+from medfloor.settlement.explain import Explanation, explain, explain_each, render
 from medfloor.settlement.explanation import Working
 from medfloor.settlement.settle import settle
 
@@ -59,6 +59,21 @@ def worked(explanation: Explanation, tier: str) -> Working:
     working = next(one.working for one in explanation.tiers if one.tier == tier)
     assert working is not None
     return working
+
+
+def test_several_claims_are_explained_as_each_is_by_itself() -> None:
+    several = ["ordinary", "poor", "second", "after"]
+    assert explain_each(several, CLAIMS, PEOPLE, SPELLS, "cn/beijing") == [told(one) for one in several]
+    assert explain_each([], CLAIMS, PEOPLE, SPELLS, "cn/beijing") == []
+
+
+def test_one_that_was_refused_leaves_the_others_as_they_are() -> None:
+    several = ["ordinary", "refused", "wrong", "poor"]
+    found = explain_each(several, CLAIMS, PEOPLE, SPELLS, "cn/beijing")
+    assert found == [told(one) for one in several]
+    assert [one.state for one in found] == ["settled", "settled", "refused", "settled"]
+    with pytest.raises(InputError, match="lost"):
+        explain_each(["ordinary", "lost"], CLAIMS, PEOPLE, SPELLS, "cn/beijing")
 
 
 @pytest.mark.parametrize(

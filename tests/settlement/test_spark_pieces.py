@@ -27,8 +27,8 @@ from medfloor.settlement.batch import Law
 from medfloor.settlement.chunks import Files
 from medfloor.settlement.settle import settle
 from medfloor.settlement.spark import session, settle_on_spark
-from medfloor.settlement.spark.inputs import KINDS, ROW, as_came, scratch, spark_type
-from medfloor.settlement.spark.pieces import Job, Output, Parts, Shape, whole_units
+from medfloor.settlement.spark.inputs import KINDS, ROW, Shape, as_came, scratch, spark_type
+from medfloor.settlement.spark.pieces import Job, Output, Parts, whole_units
 from medfloor.settlement.work import TEMPORARY, sweep
 
 LAW = Law.of(

@@ -22,6 +22,7 @@ from test_chunks import HALF, OUTPUTS, claims_of, files_in, flawed_worlds, peopl
 from worlds import examples
 
 from medfloor.errors import OutputError, UsageError
+from medfloor.settlement import chunks
 from medfloor.settlement.chunks import Files, settle_files
 from medfloor.settlement.work import Work, fingerprint
 
@@ -71,7 +72,7 @@ def a_run(folder: Path, ending: str = ".csv") -> Files:
     ],
 )
 def test_a_run_that_was_killed_goes_on_and_gives_the_same_bytes(
-    tmp_path: Path, place: str, method: str, at: int, kept: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, method: str, at: int, kept: int
 ) -> None:
     files = a_run(tmp_path)
     whole = settle_files(files, LAW)
@@ -85,7 +86,11 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_bytes(
     for left in tmp_path.glob(".*"):  # as if a minute had passed
         os.utime(left, (0, 0))
     seen: list[Any] = []
+    reads: list[Any] = []
+    read = chunks._Run.read
+    monkeypatch.setattr(chunks._Run, "read", lambda run, part: reads.append(part) or read(run, part))
     tally = settle_files(files, LAW, progress=lambda *told: seen.append(told), **options)
+    assert len(reads) == 20 - kept  # what is kept is not read again, nor read ahead
     assert tally == replace(whole, partitions=20, kept=kept, files=tally.files)
     assert ("kept", kept, 20) in seen or kept == 0
     assert outputs_of(files) == before

@@ -14,6 +14,7 @@ from made_small import BEIJING, small
 from medfloor.errors import InputError, UsageError
 from medfloor.simulation import World, bills_of, scenario, scenarios_of, stated
 from medfloor.simulation.behaviour import arc_ratio, copies_of, prices_of
+from medfloor.simulation.compare import Kept
 
 ROOT = Path(__file__).resolve().parents[2]
 CAP = ROOT / "examples" / "reforms" / "oop_cap.yaml"
@@ -51,6 +52,19 @@ def test_elasticities_of_zero_are_no_response() -> None:
     )
     found = bills_of(world, scenarios_of(BEIJING, [str(CAP)]), none)
     assert (found["oop_cap", "none"].own == found["oop_cap", "stated"].own).all()
+
+
+def test_draws_of_responses_find_the_same_with_what_was_kept_of_earlier_ones() -> None:
+    world = World.of(small(600), scenario(BEIJING).law)
+    laws, kept = scenarios_of(BEIJING, [str(CAP)]), Kept()
+    rng = np.random.default_rng(1)
+    for behaviour in (stated(), stated().drawn(rng), stated().drawn(rng)):
+        again, anew = bills_of(world, laws, behaviour, kept=kept), bills_of(world, laws, behaviour)
+        assert again.keys() == anew.keys()
+        for key, bills in anew.items():
+            assert (again[key].paid == bills.paid).all()
+            assert (again[key].total == bills.total).all()
+    assert list(kept.laws) == ["baseline", "oop_cap"]
 
 
 def test_cheaper_care_is_used_more_and_the_more_the_more_elastic() -> None:

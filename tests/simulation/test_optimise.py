@@ -624,6 +624,20 @@ def test_response_changes_a_package_and_not_the_law_as_it_is(trial: Trial) -> No
     assert trial.responding(trial.batch(point), prices, stated(), seed=1).cost != trial.figures(trial.batch(point)).cost
 
 
+def test_trials_that_share_answers_find_what_each_finds_by_itself() -> None:
+    base = scenario(POLICY)
+    levers = levers_of(LEVERS[:4], base.law.policies)
+    first, second = (World.of(one, base.law, threads=1) for one in fresh_populations(2, 1_000, seed=7))
+    shared, alone = Trial.of(first, levers), Trial.of(second, levers)
+    like = Trial.of(second, levers, like=shared)
+    for point in ((0, 1, 2, 3), (4, 5, 1, 0), (0, 1, 2, 3)):
+        shared.batch(point)
+        assert like.batch(point).rules == alone.batch(point).rules
+        assert like.figures(like.batch(point)) == alone.figures(alone.batch(point))
+    assert len(shared.answered) == 2
+    assert like.answered is shared.answered
+
+
 def test_confirmations_pair_each_population_with_its_own_status_quo() -> None:
     rows = [
         {"population": p, "package": name, "response": "none", **dict.fromkeys(AIMS, base + add), "cost": 10.0 + add,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -10,8 +11,10 @@ import pytest
 from made_small import BEIJING, small
 
 from medfloor.errors import InputError, MissingValueError, UsageError
-from medfloor.settlement import settle
-from medfloor.simulation import World, aims_of, population_of, read_population, scenario, scenarios_of
+from medfloor.settlement import engines, settle
+from medfloor.settlement.batch import Batch
+from medfloor.settlement.engines import Outcome
+from medfloor.simulation import World, aims_of, population_of, read_population, run, scenario, scenarios_of
 
 ROOT = Path(__file__).resolve().parents[2]
 REFORMS = [
@@ -165,3 +168,53 @@ def test_aims_are_what_the_measures_say(world: World) -> None:
     assert aims["overshoot"] == pytest.approx(found.value("overshoot"), rel=1e-12)
     assert aims["poverty"] == pytest.approx(poor.value("net_headcount"), rel=1e-12)
     assert aims["poverty-gap"] == pytest.approx(poor.value("net_gap"), rel=1e-12)
+
+
+def test_a_world_planned_for_few_settlements_does_not_go_on_so_beyond_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def told(batch: Batch, engine: Literal["auto", "few"], **more: int) -> Outcome:
+        asked.append(engine)
+        return engines.run(batch, "kernel")
+
+    monkeypatch.setattr(engines, "_SPARED", engines._Spared())
+    for room in (engines, run):
+        monkeypatch.setattr(room, "is_loaded", lambda: False)
+    monkeypatch.setattr(run, "run", told)
+    world = run.World.of(small(300), scenario(BEIJING).law, often=2)
+    bills = [world.settle() for _ in range(3)]
+    assert asked == ["few", "few", "auto"]
+    monkeypatch.setattr(run, "is_loaded", lambda: True)
+    world.settle()
+    assert asked[3:] == ["auto"]
+    assert all((one.paid == bills[0].paid).all() for one in bills)
+
+
+def test_what_was_paid_is_known_of_the_law_that_was_settled_last() -> None:
+    world = run.World.of(small(300), scenario(BEIJING).law)
+    outcome = world.outcome(world.batch)
+    assert (world.paid(world.batch) == outcome.pay.sum(axis=0)).all()
+    assert world.last[0][0] is world.batch
+    doubled = world.responding(world.batch, np.full(world.batch.height, 2))
+    assert world.paid(doubled).shape == (2 * world.batch.height,)
+    assert world.last[0][0] is world.batch  # claims put together anew are not kept
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+@pytest.mark.parametrize(("people", "engine"), [(300, "few"), (600, "kernel")])
+def test_claims_that_stand_twice_are_settled_by_one_engine_whatever_is_loaded(
+    people: int, engine: str, loaded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Stays of one id are one stay to the reference and two to the kernel.
+    asked: list[str] = []
+
+    def told(batch: Batch, engine: Literal["few", "kernel"], **more: int) -> Outcome:
+        asked.append(engine)
+        return engines.run(batch, engine)
+
+    world = run.World.of(small(people), scenario(BEIJING).law)
+    monkeypatch.setattr(run, "is_loaded", lambda: loaded)
+    monkeypatch.setattr(engines, "is_loaded", lambda: loaded)
+    monkeypatch.setattr(run, "run", told)
+    world.bills(world.responding(world.batch, np.arange(world.batch.height) % 3))
+    assert asked == [engine]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import threading
 from types import ModuleType
 
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 from ledgers import CLERK, NOW, bill, enrol, posted
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -19,7 +22,7 @@ from medfloor.store.books import Books
 from medfloor.store.engine import Store, open_store
 from medfloor.store.keys import Keyring
 from medfloor.store.ledger import Request
-from medfloor.store.migrate import check, current, differences, downgrade, upgrade
+from medfloor.store.migrate import _VERSIONS, check, current, differences, downgrade, upgrade, versions
 from medfloor.store.migrations.versions import v0001, v0002
 from medfloor.store.watching import pending
 
@@ -41,6 +44,26 @@ def test_tables_come_up_are_what_the_schema_declares_and_go_down_again(empty_add
         check(store)
     finally:
         store.close()
+
+
+def test_the_versions_known_are_those_of_the_scripts_in_their_order() -> None:
+    scripts = ScriptDirectory(str(_VERSIONS))
+    assert versions() == [one.revision for one in scripts.walk_revisions()][::-1]
+    assert versions()[-1] == scripts.get_current_head()
+
+
+def test_looking_at_the_version_needs_no_alembic() -> None:
+    code = (
+        "import sys\n"
+        "from medfloor.errors import StoreError\n"
+        "from medfloor.store import check, open_store\n"
+        "try:\n"
+        "    check(open_store('sqlite:///:memory:'))\n"
+        "except StoreError as error:\n"
+        "    print(error.code, 'alembic' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["schema_missing", "False"], done.stderr
 
 
 def test_an_upgrade_of_an_upgraded_store_changes_nothing(store: Store) -> None:

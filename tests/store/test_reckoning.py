@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import date, timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ledgers import bill
 
 from medfloor.errors import InputError, MedfloorError, UsageError
 from medfloor.periods import Span
+from medfloor.settlement import engines
 from medfloor.settlement.scope import Person, Spell
 from medfloor.store import books as room
 from medfloor.store.books import Books
@@ -80,6 +82,11 @@ def test_after_a_few_claims_compiled_code_is_loaded(monkeypatch: pytest.MonkeyPa
     assert [books.begin_sparingly() for _ in range(4)] == [True, True, False, False]
     monkeypatch.setattr(room, "is_loaded", lambda: True)
     assert not Books.of(books.store, "cn/beijing").begin_sparingly()
+
+
+def test_a_kernel_that_is_being_loaded_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "medfloor.settlement.kernel", ModuleType("medfloor.settlement.kernel"))
+    assert not engines.is_loaded()
 
 
 def test_one_claim_needs_no_compiler() -> None:

@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from scipy.interpolate import PchipInterpolator
 
 from medfloor import tables
 from medfloor.errors import InputError, UsageError
@@ -18,7 +20,7 @@ from medfloor.intake import read_claims, read_households, read_people, read_spel
 from medfloor.policy.load import groups_of, load_policy
 from medfloor.settlement.settle import settle
 from medfloor.simulation.validate import validate, with_own_spending
-from medfloor.synthetic import County, Place, place_from, shipped_place, synthesise
+from medfloor.synthetic import County, Place, means, place_from, shipped_place, synthesise
 from medfloor.synthetic.care import level_shares
 from medfloor.synthetic.draws import allotted, chosen, counts_of, stream
 from medfloor.synthetic.homes import CHILD, HEAD, make_homes, tilted_sizes
@@ -336,6 +338,31 @@ def test_no_level_shares_are_found_for_a_mean_outside_the_costs() -> None:
     with pytest.raises(InputError, match="no shares of levels") as raised:
         synthesise(1_000, seed=1, place=changed(shipped_place(), "care.cost_of_stay", value=20_000))
     assert raised.value.code == "bad_place"
+
+
+@settings(max_examples=25)
+@given(st.lists(st.floats(1e-6, 3.0), min_size=4, max_size=4), st.floats(-2, 12), st.integers(0, 9))
+def test_the_income_curve_is_the_monotone_cubic_of_scipy_to_the_bit(
+    steps: list[float], lowest: float, seed: int
+) -> None:
+    knots, logs = means._KNOTS, lowest + np.cumsum([0.0, *steps])
+    if not (np.diff(logs) > 0).all():
+        return
+    share = np.concatenate([np.random.default_rng(seed).random(500), knots, [0.0, 1.0]])
+    inner = np.clip(share, knots[0], knots[-1])
+    low = np.sqrt(np.minimum(share, knots[0]) / knots[0])
+    high = np.minimum(1.0, (1 - np.minimum(share, 1 - 1e-9)) / (1 - knots[-1])) ** (-1 / 2.5)
+    wanted = np.exp(PchipInterpolator(knots, logs)(inner)) * low * high
+    found = means._Places.of(np.minimum(share, 1 - 1e-9), 2.5).incomes(logs)
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_county_that_is_not_checked_has_the_same_tables() -> None:
+    checked, bare = (synthesise(1_000, seed=5, checked=one) for one in (True, False))
+    assert checked.calibration.checks
+    assert not bare.calibration.checks
+    for name, table in checked.tables.items():
+        assert_frame_equal(table, bare.tables[name])
 
 
 @settings(max_examples=25)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +24,7 @@ from medfloor.watch.following import NEVER, Followed, follow, missing
 from medfloor.watch.loop import measured, run_seed, simulate
 from medfloor.watch.quality import case_table, check_cases
 from medfloor.watch.tally import MEASURES, tally
-from medfloor.watch.world import HISTORY, Setting, World, check_setting, loop_numbers, make_world, month_start
+from medfloor.watch.world import HISTORY, Setting, World, _held, check_setting, loop_numbers, make_world, month_start
 from medfloor.words import say
 
 SETTING = Setting(people=1_200, years=2, capacity=1)
@@ -45,6 +47,26 @@ def run(world: World) -> Run:
         return follow(world, setting, ARMS[arm], harm, capacity=capacity)
 
     return followed
+
+
+def test_months_between_which_the_law_asks_nothing_are_settled_once_and_come_out_the_same() -> None:
+    law = check_setting(SETTING)
+    lived = live(synthesise(1_000, seed=2, years=HISTORY + 2), seed=2)
+    every: Any = SimpleNamespace(layout=SimpleNamespace(household=True))
+    found = []
+    for asked in (law, every):
+        held = _held(lived, asked, SETTING, lived.first_year + HISTORY)
+        rows = settle(held.claims, held.people, held.spells, law).fen
+        cut = [
+            pl.col(name).str.splitn("~", 2).struct.field("field_1").alias(name) for name in ("claim_id", "person_id")
+        ]
+        start = pl.col("person_id").str.splitn("~", 2).struct.field("field_0").cast(pl.Int64).alias("start")
+        rows = rows.select(start, *cut, "settled_date", "own_total_fen")
+        joined = rows.join(held.starts, on=["person_id", "start"]).drop("start")
+        found.append((rows.height, joined.sort(joined.columns)))
+    # Each month in which a person has bills of the year still to come has all of them, settled once for several.
+    assert found[0][0] < found[1][0] * 0.7
+    assert found[0][1].equals(found[1][1])
 
 
 @pytest.mark.parametrize("arm", [name for name in ARMS if name != "none"])

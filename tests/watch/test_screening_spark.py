@@ -21,16 +21,16 @@ from made_registers import flawed
 from polars.testing import assert_frame_equal
 
 from medfloor.cli.watch.screen import command
-from medfloor.errors import MedfloorError
+from medfloor.errors import MedfloorError, OutputError
 from medfloor.intake.households import read_households
 from medfloor.intake.registers import ROW, groups_in, is_made_up, read_register_files, wave_of, waves_in
 from medfloor.intake.settlements import read_settlements
-from medfloor.settlement.spark.pieces import Shape
+from medfloor.settlement.spark.inputs import Shape
 from medfloor.watch import Register, Standing, load_rules, screen
 from medfloor.watch.screening import Screening, in_order, money_of
 from medfloor.watch.signals import standing_from
 from medfloor.watch.spark import engine
-from medfloor.watch.spark.batches import KINDS, TABLES, Asked, Tally, look, nothing, screened
+from medfloor.watch.spark.batches import KINDS, TABLES, Asked, Done, Parts, Tally, look, nothing, screened
 from medfloor.watch.spark.units import with_usable
 
 DAY = date(2025, 11, 30)
@@ -174,6 +174,39 @@ def test_households_are_read_back_in_the_order_of_the_register_a_few_at_a_time(
     read = list(found.households())
     assert [frame.height for frame in read] == [0, 3, 3, 3, 1]
     assert pl.concat(read)["household_id"].to_list() == [f"h{number}" for number in range(10)]
+
+
+def test_parts_on_a_disk_that_not_all_machines_see_are_named(tmp_path: Path) -> None:
+    done = Done(files={"means": [f"{tmp_path}/means-1.parquet", f"{tmp_path}/means-2.parquet"]})
+    with pytest.raises(OutputError, match=r"means .* \(and 1 more\) is not there: .*means-1\.parquet\.") as driver:
+        engine._parts_of([Done(), done], "means")
+    with Parts(f"{tmp_path}/of-the-driver") as parts, pytest.raises(OutputError, match="of-the-driver") as executor:
+        parts.append("means", pl.DataFrame({"fen": [1]}))
+    for caught in (driver, executor):
+        assert caught.value.code == "cannot_write"
+        assert "Mount its disk everywhere or name another --out" in caught.value.message
+    (tmp_path / "means-1.parquet").touch()
+    (tmp_path / "means-2.parquet").touch()
+    assert len(engine._parts_of([done], "means")) == 2
+
+
+def test_files_that_are_not_there_are_told_before_spark_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("Spark was started")
+
+    monkeypatch.setattr(engine, "spark_session", never)
+    monkeypatch.setattr(engine, "check_spark", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    tables = flawed(1)
+    for name in ("people", "households", "settlements"):
+        tables[name].write_csv(f"{name}.csv")
+    named = {f"--{name}": f"{name}.csv" for name in ("people", "households", "settlements")}
+    for name in (*named, "--spells", "--claims", "--known", "--previous"):
+        given = named | {name: "lost.csv"} | {"--out": "o", "--engine": "spark", "--as-of": "2025-11-30"}
+        done = CliRunner().invoke(command, [word for pair in given.items() for word in pair])
+        assert isinstance(done.exception, MedfloorError), done.output
+        assert done.exception.code == "file_not_found", name
+        assert "lost.csv" in done.exception.message
 
 
 def test_what_spark_cannot_do_is_refused_with_a_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

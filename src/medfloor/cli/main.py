@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import signal
 import sys
@@ -105,7 +106,27 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     # Set before Polars is imported, which puts a handler of its own before this one.
     signal.signal(signal.SIGINT, _interrupt)
+    _look_for_garbage_later()
     program.main()
+
+
+_FIRST_OBJECTS = 200_000
+"""So many objects that hold others are made by the imports of a command of ours with charts."""
+
+
+def _look_for_garbage_later() -> None:
+    """Look for garbage in circles when the first objects are there, then as often as Python does.
+
+    What imports make stays, and Python looks through all of it several times: a tenth of a small job.
+    """
+    usual = gc.get_threshold()
+
+    def as_usual(phase: str, told: dict[str, int]) -> None:
+        gc.set_threshold(*usual)
+        gc.callbacks.remove(as_usual)
+
+    gc.callbacks.append(as_usual)
+    gc.set_threshold(_FIRST_OBJECTS, *usual[1:])
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -133,6 +133,7 @@ def _tell(settings: Settings, host: str, port: int) -> None:
 
 def _serve(settings: Settings, listening: socket, workers: int) -> bool:
     """Serve until a signal, answer what was asked, and say whether it had started."""
+    import gc
     import os
     import signal
     import tempfile
@@ -159,7 +160,12 @@ def _serve(settings: Settings, listening: socket, workers: int) -> bool:
         signal.signal(number, lambda *_: None)
     if workers == 1:
         server = uvicorn.Server(config)
-        server.run(sockets=[listening])
+        # Looked for again once it has started (`from_environment`, which comes after its imports).
+        gc.disable()
+        try:
+            server.run(sockets=[listening])
+        finally:
+            gc.enable()
         return server.started
     with tempfile.TemporaryDirectory(prefix="medfloor-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from medfloor.errors import UsageError
-from medfloor.evaluation.sparing import ready
+from medfloor.sparing import ready
 
 if TYPE_CHECKING:
     import numpy as np

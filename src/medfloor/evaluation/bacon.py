@@ -11,9 +11,9 @@ from medfloor.evaluation.adoption import Adoption, adopt
 from medfloor.evaluation.group_time import as_pandas, survey_design
 from medfloor.evaluation.heard import hearing
 from medfloor.evaluation.result import Fit, estimates, inference, number_text
-from medfloor.evaluation.sparing import ready
 from medfloor.evaluation.staggered import TwoWay
 from medfloor.evaluation.winsor import Percentiles
+from medfloor.sparing import ready
 from medfloor.words import Phrase
 
 MUCH_FORBIDDEN = 0.1
@@ -96,8 +96,8 @@ def bacon(
 
 
 def _comparisons(adoption: Adoption) -> pl.DataFrame:
-    ready("diff_diff")
-    from diff_diff import BaconDecomposition
+    ready("diff_diff.bacon")
+    from diff_diff.bacon import BaconDecomposition
 
     columns = ["y", "unit", "period", "cohort", "cluster", *(["w"] if adoption.weighted else [])]
     with hearing("twfe"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -16,12 +16,12 @@ from medfloor.evaluation.fixed_effects import FEW_CLUSTERS, interval_told
 from medfloor.evaluation.result import Drop, Fit, estimates, inference, number_text
 from medfloor.evaluation.robust_line import Robust, robust
 from medfloor.evaluation.sample import Sample, take
-from medfloor.measures.boundary import Half, Kernel, Line, Polynomial, Side, Window
-from medfloor.measures.cliff import cliff
-from medfloor.measures.design import Design
-from medfloor.measures.result import Result
-from medfloor.measures.sample import take as sample_of
 from medfloor.words import Phrase
+
+if TYPE_CHECKING:
+    from medfloor.measures.boundary import Half, Kernel, Line, Polynomial, Side
+    from medfloor.measures.design import Design
+    from medfloor.measures.result import Result
 
 Floats: TypeAlias = NDArray[np.float64]
 Engine = Literal["plain", "rdrobust"]
@@ -50,6 +50,8 @@ class _Asked:
         self, *, outcome: str = "y", frame: pl.DataFrame | None = None, at: float | None = None, **more: Any
     ) -> Result:
         """Measure the jump of a column, by the measure of the cliff."""
+        from medfloor.measures.cliff import cliff
+
         given = {"received": None, "sensitivity": False, "density": False, "bandwidth": self.bandwidth, **more}
         return cliff(
             self.sample.frame if frame is None else frame, outcome=outcome, running="s",
@@ -109,6 +111,9 @@ def discontinuity(
     >>> round(fit.value("jump"), 6)
     0.25
     """
+    from medfloor.measures.boundary import Line
+    from medfloor.measures.design import Design
+
     _check(engine, errors, order, bias_bandwidth)
     line = Line(float(cutoff), sign)
     numbers = {"y": outcome, "s": running} | ({"d": treatment} if treatment else {})
@@ -302,6 +307,9 @@ def _lines(asked: _Asked) -> pl.DataFrame:
 
     The band is that of the fitted polynomial at each point: the errors of its coefficients, HC1 or by cluster.
     """
+    from medfloor.measures.boundary import Window
+    from medfloor.measures.sample import take as sample_of
+
     frame = asked.sample.frame.filter((pl.col("s") - asked.line.value).abs() >= asked.donut)
     whole = sample_of(frame, {"y": "y", "s": "s"}, unit="household", design=asked.design)
     distance = whole["s"] - asked.line.value

@@ -13,8 +13,8 @@ from medfloor.errors import UsageError
 from medfloor.evaluation.absorbed import SMALL_SAMPLE, Regression, regress
 from medfloor.evaluation.result import Drop, Fit, estimates, inference, number_text
 from medfloor.evaluation.sample import Sample, take
-from medfloor.evaluation.sparing import ready
 from medfloor.evaluation.winsor import Percentiles
+from medfloor.sparing import ready
 from medfloor.words import Chain, Phrase
 
 if TYPE_CHECKING:
@@ -334,7 +334,7 @@ def _bias_reduced(sample: Sample, model: Model, x: Sequence[str]) -> Regression:
     """
     import numpy as np
 
-    ready("diff_diff")
+    ready("diff_diff.linalg")
     from diff_diff.linalg import compute_robust_vcov
 
     if model.family != "linear" or "w" in sample.frame.columns or len(model.cluster_columns) > 1:

@@ -130,7 +130,7 @@ def _rows(adoption: Adoption, level: float) -> list[dict[str, Any]]:
         else:
             whole = TwoWay.of(one)
             found = {"twfe": (whole.estimate, whole.se)}
-            found["imputation"] = imputation(one).overall
+            found["imputation"] = imputation(one, parts=False).overall
         for model, pair in found.items():
             told = inference(*pair, df=counts["clusters"] - 1, level=level)
             rows.append({"model": model, "outcome": outcome, "term": term, **told, **counts})

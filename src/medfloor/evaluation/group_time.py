@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from medfloor.errors import UsageError
 from medfloor.evaluation.adoption import Adoption, refuse_no_never
 from medfloor.evaluation.heard import hearing
-from medfloor.evaluation.sparing import ready
+from medfloor.sparing import ready
 from medfloor.words import Phrase
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -169,8 +169,9 @@ def group_time(
     frame = adoption.frame
     if control == "never":
         refuse_no_never(adoption)
-    ready("diff_diff")
-    from diff_diff import CallawaySantAnna, SurveyDesign
+    ready("diff_diff.staggered")
+    from diff_diff.staggered import CallawaySantAnna
+    from diff_diff.survey import SurveyDesign
 
     model = CallawaySantAnna(
         control_group=CONTROLS[control], anticipation=anticipation, estimation_method=method,
@@ -191,8 +192,8 @@ def survey_design(adoption: Adoption) -> Any:
     """Give the weight to diff-diff, with the cluster; None where there is no weight."""
     if not adoption.weighted:
         return None
-    ready("diff_diff")
-    from diff_diff import SurveyDesign
+    ready("diff_diff.survey")
+    from diff_diff.survey import SurveyDesign
 
     return SurveyDesign(weights="w", psu="cluster" if adoption.asked_cluster else None)
 

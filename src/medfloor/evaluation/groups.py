@@ -13,8 +13,8 @@ from medfloor.errors import UsageError
 from medfloor.evaluation.absorbed import Regression, regress
 from medfloor.evaluation.result import Drop, Fit, estimates, inference
 from medfloor.evaluation.sample import Sample, take
-from medfloor.evaluation.sparing import ready
 from medfloor.evaluation.winsor import Percentiles
+from medfloor.sparing import ready
 from medfloor.words import Phrase
 
 CORRECTIONS = {"bonferroni": "bonferroni", "holm": "holm", "benjamini_hochberg": "fdr_bh"}

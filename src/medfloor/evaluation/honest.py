@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from medfloor.evaluation.heard import hearing
 from medfloor.evaluation.result import number_text
-from medfloor.evaluation.sparing import ready, sparing
+from medfloor.sparing import ready, sparing
 from medfloor.words import Phrase
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -64,8 +64,8 @@ def sensitivity(at: Sequence[int], beta: Floats, vcov: Floats, level: float) -> 
     """
     if not any(one < -1 for one in at) or not any(one >= 0 for one in at):
         return None
-    ready("diff_diff")
-    from diff_diff import HonestDiD
+    ready("diff_diff.honest_did")
+    from diff_diff.honest_did import HonestDiD
 
     after = np.array([float(one >= 0) for one in at])
     after /= after.sum()
@@ -125,7 +125,7 @@ def _breakdown(known: dict[float, bool], holds: Callable[[float], bool]) -> floa
 
 def _results(at: Sequence[int], beta: Floats, vcov: Floats) -> Any:
     """Dress estimates as a result of diff-diff's own, whose sensitivity analysis takes nothing else."""
-    ready("diff_diff")
+    ready("diff_diff.results")
     from diff_diff.results import MultiPeriodDiDResults, PeriodEffect
 
     nan = math.nan

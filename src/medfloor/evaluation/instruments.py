@@ -25,6 +25,7 @@ from medfloor.evaluation.fixed_effects import (
 from medfloor.evaluation.result import Fit, estimates, inference, number_text
 from medfloor.evaluation.sample import Sample, check_columns
 from medfloor.evaluation.winsor import Percentiles
+from medfloor.sparing import ready
 from medfloor.words import Chain, Phrase
 
 if TYPE_CHECKING:
@@ -313,9 +314,17 @@ class _Region:
     def statistic(self, value: float) -> float:
         import numpy as np
 
-        gap = self.r - value * self.f
-        vcov = self.v[0] + value * self.v[1] + value**2 * self.v[2]
-        return float(gap @ np.linalg.pinv(vcov) @ gap) / len(gap)
+        return self.statistics(np.array([value]))[0]
+
+    def statistics(self, values: npt.NDArray[np.float64]) -> list[float]:
+        """Give the statistic at each of many values, whose covariances are inverted together."""
+        import numpy as np
+
+        each = values[:, None, None]
+        squares = np.array([value**2 for value in values.tolist()])[:, None, None]
+        gaps = self.r - values[:, None] * self.f
+        inverted = np.linalg.pinv(self.v[0] + each * self.v[1] + squares * self.v[2])
+        return [float(gap @ one @ gap) / len(gap) for gap, one in zip(gaps, inverted, strict=True)]
 
     def p(self, value: float) -> float:
         from scipy.special import fdtrc
@@ -328,13 +337,14 @@ class _Region:
         Values are looked at on a grid that is fine around the estimate and reaches to infinity at both ends.
         """
         import numpy as np
-        from scipy.optimize import brentq
-        from scipy.special import fdtri
+
+        brentq = ready("scipy.optimize").brentq
+        fdtri = ready("scipy.special").fdtri
 
         limit = float(fdtri(len(self.r), self.df, 1 - alpha))
         angles = np.linspace(-math.pi / 2 + 1e-5, math.pi / 2 - 1e-5, 2001)
         grid = middle + width * np.tan(angles)
-        inside = [self.statistic(float(value)) <= limit for value in grid]
+        inside = [one <= limit for one in self.statistics(grid)]
         pieces: list[tuple[float, float]] = []
         low: float | None = -math.inf if inside[0] else None
         for place in range(1, len(grid)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from medfloor.errors import UsageError
 from medfloor.evaluation.heard import hearing
-from medfloor.evaluation.sparing import ready
+from medfloor.sparing import ready
 
 if TYPE_CHECKING:
     import numpy as np
@@ -298,7 +298,8 @@ def _refuse_separation(rows: Numbers) -> None:
     `rows` times the change says which way each row goes. A linear programme looks for one (Konis 2007).
     """
     import numpy as np
-    from scipy.optimize import linprog
+
+    linprog = ready("scipy.optimize").linprog
 
     solved = linprog(-rows.sum(0), A_ub=-rows, b_ub=np.zeros(len(rows)), bounds=(-1, 1), method="highs")
     if solved.success and float((rows @ solved.x).max()) > 1e-3:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from medfloor.evaluation.adoption import NEVER, Adoption, refuse_no_never
 from medfloor.evaluation.group_time import CONTROLS, as_pandas, survey_design
 from medfloor.evaluation.heard import hearing
-from medfloor.evaluation.sparing import ready
+from medfloor.sparing import ready
 from medfloor.words import Phrase
 
 
@@ -36,8 +36,8 @@ def sun_abraham(adoption: Adoption, *, control: str = "never", anticipation: int
     """
     if control == "never":
         refuse_no_never(adoption)
-    ready("diff_diff")
-    from diff_diff import SunAbraham
+    ready("diff_diff.sun_abraham")
+    from diff_diff.sun_abraham import SunAbraham
 
     model = SunAbraham(
         control_group=CONTROLS[control], anticipation=anticipation, rank_deficient_action="silent",
@@ -54,8 +54,8 @@ def sun_abraham_events(
     """Give Sun and Abraham's effects by event time with their covariance."""
     if control == "never":
         refuse_no_never(adoption)
-    ready("diff_diff")
-    from diff_diff import SunAbraham
+    ready("diff_diff.sun_abraham")
+    from diff_diff.sun_abraham import SunAbraham
 
     model = SunAbraham(
         control_group=CONTROLS[control], rank_deficient_action="silent",
@@ -67,17 +67,18 @@ def sun_abraham_events(
     return at, beta, np.asarray(fit.event_study_vcov, np.float64), notes
 
 
-def imputation(adoption: Adoption, *, anticipation: int = 0) -> Found:
+def imputation(adoption: Adoption, *, anticipation: int = 0, parts: bool = True) -> Found:
     """Fit unit and wave effects to rows without the policy, impute the others, and average the differences.
 
     Every treated row counts the same. Errors are the conservative ones of the paper (residual effects averaged within
     cohort and event time). Rows of units that are never seen without the policy cannot be imputed and are left out.
+    Without `parts` only the mean is worked out, and no events or cohorts: their errors take most of the time.
     Source: Borusyak, Jaravel and Spiess (2024), Review of Economic Studies 91, 3253-3285, theorems 2 and 3.
     """
-    ready("diff_diff")
-    from diff_diff import ImputationDiD
+    ready("diff_diff.imputation")
+    from diff_diff.imputation import ImputationDiD
 
-    return _two_steps(ImputationDiD, "imputation", adoption, anticipation)
+    return _two_steps(ImputationDiD, "imputation", adoption, anticipation, parts)
 
 
 def gardner(adoption: Adoption, *, anticipation: int = 0) -> Found:
@@ -85,8 +86,8 @@ def gardner(adoption: Adoption, *, anticipation: int = 0) -> Found:
 
     Source: Gardner (2022), Two-stage differences in differences, arXiv 2207.05943.
     """
-    ready("diff_diff")
-    from diff_diff import TwoStageDiD
+    ready("diff_diff.two_stage")
+    from diff_diff.two_stage import TwoStageDiD
 
     return _two_steps(TwoStageDiD, "gardner", adoption, anticipation)
 
@@ -98,8 +99,8 @@ def stacked(adoption: Adoption, *, control: str = "never", anticipation: int = 0
     clusters these errors by unit only, so that they do not know of shocks to places, and covariates are left out.
     Source: Wing, Freedman and Hollingsworth (2024), Stacked difference-in-differences, NBER working paper 32054.
     """
-    ready("diff_diff")
-    from diff_diff import StackedDiD
+    ready("diff_diff.stacked_did")
+    from diff_diff.stacked_did import StackedDiD
 
     model = StackedDiD(
         kappa_pre=1, kappa_post=1, anticipation=anticipation, rank_deficient_action="silent",
@@ -113,20 +114,22 @@ def stacked(adoption: Adoption, *, control: str = "never", anticipation: int = 0
     return Found((float(fit.overall_att), float(fit.overall_se)), events, {}, adoption.frame.height, (*notes, *more))
 
 
-def _two_steps(cls: Callable[..., Any], name: str, adoption: Adoption, anticipation: int) -> Found:
+def _two_steps(cls: Callable[..., Any], name: str, adoption: Adoption, anticipation: int, parts: bool = True) -> Found:
     model = cls(
         anticipation=anticipation, rank_deficient_action="silent",
         cluster="cluster" if adoption.asked_cluster else None,
     )  # fmt: skip
     frame, left_out = _imputable(adoption.frame, anticipation)
     fit, notes = _fit(model, name, adoption, frame)
+    overall = (float(fit.overall_att), float(fit.overall_se))
+    if left_out:
+        notes = (*notes, Phrase.of("staggered.not_imputed", rows=f"{left_out:,}", model=Phrase.of(f"model.{name}")))
+    if not parts:
+        return Found(overall, {}, {}, frame.height, notes)
     with hearing(name) as more:
         events = _events(fit.aggregate("event_study"))
         groups = fit.aggregate("group").to_dataframe()
     cohorts = {int(row.label): (float(row.att), float(row.se)) for row in groups.itertuples()}
-    if left_out:
-        notes = (*notes, Phrase.of("staggered.not_imputed", rows=f"{left_out:,}", model=Phrase.of(f"model.{name}")))
-    overall = (float(fit.overall_att), float(fit.overall_se))
     return Found(overall, events, cohorts, frame.height, (*notes, *more))
 
 

@@ -14,7 +14,7 @@ from medfloor.evaluation.heard import hearing
 from medfloor.evaluation.likelihood import independent
 from medfloor.evaluation.result import Fit, estimates, inference, number_text
 from medfloor.evaluation.sample import Sample, take
-from medfloor.evaluation.sparing import ready
+from medfloor.sparing import ready
 from medfloor.words import Chain, Phrase
 
 if TYPE_CHECKING:
@@ -223,7 +223,8 @@ def _programmed(y: Numbers, x: Numbers, q: float, rough: Numbers) -> Numbers | N
     optimum hold for all rows (Portnoy and Koenker 1997; Koenker 2005, theorem 2.1). Else more rows are let in.
     """
     import numpy as np
-    from scipy.optimize import linprog
+
+    linprog = ready("scipy.optimize").linprog
 
     rest = y - x @ rough
     many = max(1_000, int(2 * (len(rough) * len(y)) ** (2 / 3)))

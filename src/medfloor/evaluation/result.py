@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from medfloor.errors import UsageError
+from medfloor.sparing import ready
 from medfloor.terminal import in_columns
 from medfloor.words import Phrase, knows, say
 
@@ -259,6 +260,7 @@ def inference(
     >>> {name: round(value, 4) for name, value in inference(1.0, 0.5).items() if value is not None}
     {'estimate': 1.0, 'se': 0.5, 'statistic': 2.0, 'p': 0.0455, 'low': 0.02, 'high': 1.98}
     """
+    ready("scipy.special")
     from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
     if not 0 < level < 1:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from medfloor.errors import InputError, UsageError
 from medfloor.evaluation.heard import hearing
-from medfloor.measures.boundary import Kernel, Line
 from medfloor.words import Phrase
+
+if TYPE_CHECKING:
+    from medfloor.measures.boundary import Kernel, Line
 
 RULES = (
     "mserd", "msetwo", "msesum", "msecomb1", "msecomb2", "cerrd", "certwo", "cersum", "cercomb1", "cercomb2",

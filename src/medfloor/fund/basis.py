@@ -10,7 +10,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,11 @@ from medfloor.fund.offer import with_offer
 from medfloor.fund.outgo import FUNDS, KINDS, Cells, shaped
 from medfloor.fund.parameters import Parameters, parameters_of, shipped_parameters
 from medfloor.fund.series import Book, Growth, Series, book_of, changes, growth, shipped_series
-from medfloor.measures.sample import Table
 from medfloor.synthetic import shipped_place
 from medfloor.words import Phrase
+
+if TYPE_CHECKING:
+    from medfloor.measures.sample import Table
 
 Array = npt.NDArray[np.float64]
 

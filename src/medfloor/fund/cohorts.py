@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,11 @@ import polars as pl
 
 from medfloor.errors import InputError
 from medfloor.fund.parameters import Parameters
-from medfloor.measures.sample import Table, frame_of
+from medfloor.sparing import ready
 from medfloor.tables import RESIDENCES, SEXES
+
+if TYPE_CHECKING:
+    from medfloor.measures.sample import Table
 
 Array = npt.NDArray[np.float64]
 
@@ -88,6 +91,8 @@ def read_people_by_year(table: Table, *, first: int, years: int) -> Array:
 
     Raises InputError: missing_column, missing_year, missing_age, given_twice, bad_number, does_not_add_up.
     """
+    from medfloor.measures.sample import frame_of
+
     frame = frame_of(table).with_row_index("line", 2)
     for name in ("year", "age", "sex", "persons"):
         if name not in frame.columns:
@@ -132,15 +137,13 @@ def life_expectancy(chances: Array) -> float:
 
 @functools.lru_cache(maxsize=512)
 def _survival(expectancy: float) -> Array:
-    from scipy.optimize import brentq
-
     def chances(level: float) -> Array:
         hazard = math.exp(level) * np.exp(_SLOPE * np.arange(AGES))
         hazard[0] += _INFANT
         found: Array = np.exp(-np.minimum(hazard, 50.0))
         return found
 
-    level = brentq(lambda one: life_expectancy(chances(one)) - expectancy, -25.0, 5.0)
+    level = ready("scipy.optimize").brentq(lambda one: life_expectancy(chances(one)) - expectancy, -25.0, 5.0)
     found = chances(level)
     found.flags.writeable = False
     return found

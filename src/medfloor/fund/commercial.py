@@ -19,6 +19,7 @@ from medfloor.errors import UsageError
 from medfloor.fund.parameters import Parameters
 from medfloor.fund.risks import COVER, PRODUCT, Product, Risks
 from medfloor.fund.series import source_text, unit_text
+from medfloor.sparing import ready
 from medfloor.terminal import aligned
 from medfloor.words import Phrase, knows, say
 
@@ -275,8 +276,6 @@ class _Market:
     @functools.cached_property
     def base(self) -> float:
         """Find the log-odds at which the asked share of the ordinary joins, with every disease covered."""
-        from scipy.optimize import brentq
-
         ordinary = ~self.risks.poor if (~self.risks.poor).any() else np.ones(len(self.risks.mean), bool)
         persons, pull = self.risks.persons[ordinary], self._pull(self.risks.mean)[ordinary]
         asked = self.parameters.share("market.take_up")
@@ -284,7 +283,7 @@ class _Market:
         def off(base: float) -> float:
             return float(persons @ (1 / (1 + np.exp(-np.clip(base + pull, -700, 700)))) / persons.sum() - asked)
 
-        return float(brentq(off, -80, 80))
+        return float(ready("scipy.optimize").brentq(off, -80, 80))
 
     def members(self, premium: float, grown: float = 1.0) -> Array:
         """Count the members of each class."""
@@ -347,8 +346,6 @@ class _Market:
         Raising a premium drives the well away, so there may be none. It is sought from a hundredth to 10,000 times the
         mean loss.
         """
-        from scipy.optimize import brentq
-
         left = 1 - self.parameters.share("product.costs") - margin
         low = max(float(self.risks.persons @ self.each / self.risks.persons.sum()), 1e-6) * 1e-2
         grid = np.geomspace(low, low * 1e6, 400)
@@ -361,7 +358,9 @@ class _Market:
         if not len(above) or self.each.max() <= 0:
             return None if not len(above) else 0.0
         first = int(above[0])
-        return float(grid[0]) if first == 0 else float(brentq(gap, float(grid[first - 1]), float(grid[first])))
+        if first == 0:
+            return float(grid[0])
+        return float(ready("scipy.optimize").brentq(gap, float(grid[first - 1]), float(grid[first])))
 
 
 def _intervals(joined: _Market, rng: np.random.Generator, draws: int) -> dict[str, float | None]:

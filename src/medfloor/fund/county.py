@@ -18,12 +18,6 @@ from medfloor.fund.offer import with_offer
 from medfloor.fund.outgo import FUNDS, KIND_OF, STATUSES, Cells, counted, counted_people
 from medfloor.fund.parameters import Parameters
 from medfloor.fund.series import shipped_series
-from medfloor.intake import read_people, read_spells
-from medfloor.intake.files import read_table
-from medfloor.policy.load import groups_of
-from medfloor.policy.premiums import premium_for
-from medfloor.settlement import settle
-from medfloor.settlement.settle import law_of
 from medfloor.tables import INSURED_CLASSES, RESIDENCES, SCHEMES, SEXES
 from medfloor.words import Phrase
 
@@ -52,6 +46,8 @@ def county(
 
     Raises UsageError many_years, no_such_parameter, bad_parameter; InputError no_rows; what reading and settling raise.
     """
+    from medfloor.settlement.settle import law_of
+
     law = law_of(policy, list(reforms))
     people, base = _people_of(tables, law, year)
     frame, tiers = _settled(tables, law, settled, base)
@@ -88,6 +84,10 @@ def county(
 
 def _people_of(tables: Mapping[str, Any], law: Any, year: int | None) -> tuple[pl.DataFrame, int]:
     """Give the residents' scheme: person_id, age, sex, residence and status as numbers; and the year of the claims."""
+    from medfloor.intake import read_people, read_spells
+    from medfloor.intake.files import read_table
+    from medfloor.policy.load import groups_of
+
     claims = tables["claims"] if isinstance(tables["claims"], pl.DataFrame) else read_table(tables["claims"], "claims")
     ends = claims["end_date" if "end_date" in claims.columns else "enddate"].cast(pl.String).str.slice(0, 4)
     years = sorted({int(one) for one in ends.drop_nulls().unique()})
@@ -119,6 +119,9 @@ def _settled(
     tables: Mapping[str, Any], law: Any, settled: pl.DataFrame | None, year: int
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Settle the claims of a year, or take what was settled; add the kind of each."""
+    from medfloor.intake.files import read_table
+    from medfloor.settlement import settle
+
     claims = tables["claims"] if isinstance(tables["claims"], pl.DataFrame) else read_table(tables["claims"], "claims")
     end, care = (ours if ours in claims.columns else theirs for ours, theirs in
                  (("end_date", "enddate"), ("care_type", "med_type")))  # fmt: skip
@@ -183,6 +186,8 @@ def _commercial(
 
 def _of_policy(parameters: Parameters, law: Any, year: int, given: Mapping[str, float]) -> Parameters:
     """Take premiums of classes from the policy where it has them for the year, as multiples of the standard."""
+    from medfloor.policy.premiums import premium_for
+
     policy = law.policies.versions[-1]
     standard = shipped_series()["premium"]
     if not standard.has(year) or standard.value(year) <= 0:
@@ -201,6 +206,8 @@ def _of_policy(parameters: Parameters, law: Any, year: int, given: Mapping[str, 
 
 
 def _made_up(people: Any) -> bool:
+    from medfloor.intake.files import read_table
+
     frame = people if isinstance(people, pl.DataFrame) else read_table(people, "people")
     return "synthetic" in frame.columns and frame.height > 0 and str(frame["synthetic"][0]).lower() == "true"
 

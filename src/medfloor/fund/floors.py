@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from medfloor.errors import InputError
 from medfloor.fund.series import TRUSTS
-from medfloor.policy.load import load_policy
-from medfloor.policy.model import Policy
-from medfloor.policy.numbers import Number, address_of, ground_of, numbers_of
+
+if TYPE_CHECKING:
+    from medfloor.policy.model import Policy
+    from medfloor.policy.numbers import Number
 
 NATIONAL: Mapping[str, tuple[str, str]] = {
     "ratio": ("cn/national@2025-01-01", "parameters/county_inpatient_rate/amount"),
@@ -92,6 +93,9 @@ def law_number(policy: str, path: str, where: str = "the table") -> Floor:
     >>> law_number("cn/national@2025-01-01", "parameters/county_inpatient_rate/amount").value
     70.0
     """
+    from medfloor.policy.load import load_policy
+    from medfloor.policy.numbers import address_of, numbers_of
+
     version = load_policy(policy).versions[-1]
     for number in numbers_of(version):
         if address_of(number.path) == path:
@@ -109,6 +113,9 @@ def moving_benefits() -> pl.DataFrame:
     >>> moving_benefits().filter(pl.col("path").str.contains("continuous_years_incentive"))["value"].item()
     1000.0
     """
+    from medfloor.policy.load import load_policy
+    from medfloor.policy.numbers import address_of, numbers_of
+
     rows = []
     for policy, _ in MOVING:
         version = load_policy(policy).versions[-1]
@@ -129,6 +136,8 @@ def moving_benefits() -> pl.DataFrame:
 
 
 def _floor(version: Policy, number: Number, policy: str, path: str) -> Floor:
+    from medfloor.policy.numbers import ground_of
+
     ground = ground_of(version, number)
     source = version.sources.get(ground.key) if ground.key else None
     titles = (("zh", source.title.zh), ("en", source.title.en)) if source else ()

@@ -6,15 +6,18 @@ Pareto tail on request, or a table of one's own. A shock that all share multipli
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, special
 
 from medfloor.errors import InputError, UsageError
+from medfloor.sparing import ready
+
+special, fft = ready("scipy.special"), ready("scipy.fft")
 
 Array = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
@@ -316,9 +319,15 @@ def _check_shock(cv: float) -> None:
         raise UsageError("bad_shock", f"a shock with a coefficient of variation of {cv:g} is impossible; give 0 to 1")
 
 
+@functools.cache
+def _gauss() -> tuple[Array, Array]:
+    places, weights = np.polynomial.legendre.leggauss(_PANEL)
+    return places, weights
+
+
 def _panels(low: float, high: float, panels: int) -> tuple[Array, Array]:
     """Give nodes and weights of Gauss and Legendre on panels of one width."""
-    places, weights = np.polynomial.legendre.leggauss(_PANEL)
+    places, weights = _gauss()
     edges = np.linspace(low, high, panels + 1)
     half = (high - low) / panels / 2
     return (edges[:-1, None] + half * (1 + places)).ravel(), np.tile(half * weights, panels)

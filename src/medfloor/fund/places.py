@@ -15,8 +15,6 @@ import polars as pl
 from medfloor.errors import InputError, UsageError
 from medfloor.fund.county import _made_up, _people_of
 from medfloor.fund.losses import Severity, empirical, lognormal
-from medfloor.intake import read_claims, read_households, read_people, read_table
-from medfloor.settlement import settle
 from medfloor.tables import CARE_TYPES, SCHEMES
 from medfloor.words import knows, say
 
@@ -154,6 +152,8 @@ def places_file(path: str | Path) -> Places:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError("bad_places", f"{file.name} cannot be read as TOML: {error}") from None
     else:
+        from medfloor.intake import read_table
+
         rows = read_table(file, "places").to_dicts()
     if not isinstance(rows, list) or not rows or not all(isinstance(one, Mapping) for one in rows):
         raise InputError("bad_places", f"{file.name} has no places; write [[places]] once a place, or a row each")
@@ -194,6 +194,9 @@ def counted_places(
     Raises InputError no_population, bad_places; UsageError bad_parameter, many_years (without `year`), no_such_year;
     what reading and settling raise.
     """
+    from medfloor.intake import read_households, read_people, read_table
+    from medfloor.settlement import settle
+
     told = [_given(*pair) for pair in zip(national_financing(), (contribution, subsidy), strict=True)]
     made, made_up = [], []
     ends = [Path(one).name for one in folders]
@@ -245,6 +248,8 @@ def population_members(folder: Path, *, year: int | None = None) -> tuple[pl.Dat
 
     Raises InputError no_population; UsageError many_years, no_such_year; what reading raises.
     """
+    from medfloor.intake import read_claims, read_households, read_table
+
     files = {name: _table(folder, name) for name in ("people", "claims", "households")}
     missing = next((name for name, path in files.items() if path is None), None)
     if missing:

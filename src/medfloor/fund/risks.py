@@ -23,7 +23,7 @@ from medfloor.fund.county import _made_up, _people_of, _settled
 from medfloor.fund.floors import law_number
 from medfloor.fund.parameters import Parameter, Parameters
 from medfloor.fund.series import TRUSTS
-from medfloor.settlement.settle import law_of
+from medfloor.sparing import ready
 
 Array = npt.NDArray[np.float64]
 
@@ -170,6 +170,8 @@ def population_risks(
 
     Raises UsageError many_years, no_such_year; InputError no_rows, negative_loss; what reading and settling raise.
     """
+    from medfloor.settlement.settle import law_of
+
     law = law_of(policy, list(reforms))
     people, base = _people_of(tables, law, year)
     frame, tiers = _settled(tables, law, settled, base)
@@ -239,7 +241,7 @@ def layer(mean: float, spread: float, product: Product) -> tuple[float, float]:
 
     def above(power: int, line: float) -> float:
         """Give E[X^power; X > line]."""
-        from scipy.special import ndtr
+        ndtr = ready("scipy.special").ndtr
 
         whole = math.exp(power * middle + power**2 * variance / 2)
         return whole if line <= 0 else whole * float(ndtr((middle + power * variance - math.log(line)) / scale))

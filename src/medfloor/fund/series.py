@@ -16,7 +16,7 @@ import polars as pl
 
 from medfloor.errors import InputError, UsageError
 from medfloor.synthetic.place import Trust
-from medfloor.words import catalogue, knows, say
+from medfloor.words import knows, say, section
 
 TRUSTS: tuple[str, ...] = (*get_args(Trust), "yours")
 """How far a figure can be trusted; `yours` is a figure that the user gave without saying more."""
@@ -147,7 +147,7 @@ def series_text(name: str, lang: str) -> str:
 
 @functools.cache
 def _source_keys() -> dict[str, str]:
-    return {text: key for key, text in catalogue("en").items() if key.startswith("fund_source.")}
+    return {text: key for key, text in section("fund_source", "en").items()}
 
 
 @dataclass(frozen=True, slots=True)

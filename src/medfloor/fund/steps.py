@@ -19,6 +19,7 @@ import numpy.typing as npt
 from medfloor.errors import InputError
 from medfloor.fund.floors import Floor, read_floor
 from medfloor.fund.series import TRUSTS
+from medfloor.sparing import ready
 from medfloor.words import LANGS, Phrase, join
 
 Array = npt.NDArray[np.float64]
@@ -149,7 +150,7 @@ class Seen:
 
     def probability(self, table: Steps) -> Array:
         """Give the probability of being below the table's line after its horizon; an unknown trend is taken as none."""
-        from scipy.special import ndtr
+        ndtr = ready("scipy.special").ndtr
 
         ahead = self.months + table.horizon * np.nan_to_num(self.trend)
         found: Array = ndtr((table.line - ahead) / (table.scatter * math.sqrt(table.horizon)))

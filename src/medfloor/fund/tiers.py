@@ -18,7 +18,7 @@ import polars as pl
 from medfloor.errors import InputError, UsageError
 from medfloor.fund.places import OURS, YOURS, Source, population_members, source_name
 from medfloor.fund.series import source_text, unit_text
-from medfloor.intake import read_table
+from medfloor.sparing import ready
 from medfloor.terminal import aligned
 from medfloor.words import Phrase, join, knows, say
 
@@ -258,6 +258,8 @@ def members_file(path: str | Path, *, spread: float = 2.0) -> Members:
 
     Raises InputError bad_members, and what reading a table raises.
     """
+    from medfloor.intake import read_table
+
     frame = read_table(path, "members")
     missing = [one for one in COLUMNS[:3] if one not in frame.columns]
     if missing or not frame.height:
@@ -462,12 +464,11 @@ def _flows(tiers: Sequence[Tier], taken: Array, members: Members, how: Choosing)
 
 def _same_cost(members: Members, how: Choosing, payment: float) -> float:
     """Find the ratio at which one tier for all costs the fund a payment a member."""
-    from scipy.optimize import brentq
 
     def miss(ratio: float) -> float:
         return float(ratio * _cost(members, ratio, how) @ members.share) - payment
 
-    return float(brentq(miss, 0.0, 1.0)) if miss(1.0) > 0 else 1.0
+    return float(ready("scipy.optimize").brentq(miss, 0.0, 1.0)) if miss(1.0) > 0 else 1.0
 
 
 def _of_tiers(

@@ -27,7 +27,7 @@ from medfloor.intake.folders import (
 from medfloor.intake.households import Households, read_households
 from medfloor.intake.microdata import REFUSED, Microdata, Reading, read_microdata, reading_of
 from medfloor.intake.people import People, PeopleKeys, people_keys, read_people
-from medfloor.intake.pieces import Pieces, batches, number_of, writing
+from medfloor.intake.pieces import HeldPieces, Pieces, batches, number_of, writing
 from medfloor.intake.prices import poverty_lines, price_level
 from medfloor.intake.spells import Spells, read_spells, spells_keys
 from medfloor.intake.surveys import read_survey
@@ -37,6 +37,7 @@ __all__ = [
     "Claims",
     "Findings",
     "FolderReplacement",
+    "HeldPieces",
     "Households",
     "Keys",
     "Microdata",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from medfloor.errors import OutputError
@@ -55,9 +56,7 @@ class Pieces:
         """
         import pyarrow as pa
 
-        piece = numbers.to_numpy()
-        order = np.argsort(piece.astype(np.uint16), kind="stable")
-        starts = np.concatenate([[0], np.cumsum(np.bincount(piece))])
+        order, starts = _by_number(numbers)
         table = _plain(frame[order]).to_arrow(compat_level=pl.CompatLevel.oldest())
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         for number in np.flatnonzero(np.diff(starts)):
@@ -103,6 +102,37 @@ class writing:
                 f"the parts of {self._place} do not fit on the disk of {self._folder.parent}. What stood there before "
                 "is unchanged. Free about as much space as the file takes, or write to another disk.",
             ) from None
+
+
+class HeldPieces:
+    """Append rows to numbered pieces in memory, and take each out once it is read; otherwise as `Pieces`."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, list[pl.DataFrame]] = {}
+
+    def append(self, frame: pl.DataFrame, numbers: pl.Series) -> None:
+        """Add each row to the piece of its number; rows of a piece keep their order."""
+        order, starts = _by_number(numbers)
+        for number in np.flatnonzero(np.diff(starts)):
+            # Taken out, because a slice would keep the rows of all pieces until the last is dropped.
+            some = frame[order[starts[number] : starts[number + 1]]]
+            self._held.setdefault(int(number), []).append(some)
+
+    def read(self, number: int, schema: pl.Schema) -> pl.DataFrame:
+        """Give a piece, with the columns of `schema`."""
+        found = self._held.get(number)
+        return pl.concat(found).cast(schema) if found else pl.DataFrame(schema=schema)
+
+    def drop(self, number: int) -> None:
+        """Let a piece go, which nobody reads again."""
+        self._held.pop(number, None)
+
+
+def _by_number(numbers: pl.Series) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Give the order in which rows of the same number stand together, and where each number begins."""
+    piece = numbers.to_numpy()
+    order = np.argsort(piece.astype(np.uint16), kind="stable")
+    return order, np.concatenate([[0], np.cumsum(np.bincount(piece))])
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:

@@ -37,6 +37,7 @@ from medfloor.settlement.spark import (
     as_batch,
     as_came,
     carried_home,
+    check_spark,
     open_table,
     over_batches,
     scratch,
@@ -86,22 +87,23 @@ def add_up(
     Raises what `read_microdata` and `stages_of` raise of settlements and people, InputError bad_rows where a row cannot
     be read, and what `spark_session` and `spark_errors` raise.
     """
-    with scratch(beside or settlements.path) as folder, spark_session(master) as session:
-        with spark_errors("adding up settlements"):
-            rows = _Rows.open(session, settlements, folder, "settlements")
+    check_spark()
+    with scratch(beside or settlements.path) as folder:
+        # What is wrong with the files is told before Spark starts.
+        rows = _Rows.open(settlements, folder, "settlements")
         used = used_columns(rows.reading.names, tiers)
         homes, twice = None, 0
+        rest = None
         if people is None:
             check_people_given(rows.reading.names)
         else:
-            with spark_errors("adding up settlements"):
-                rest = _Rows.open(session, people, folder, "people")
+            rest = _Rows.open(people, folder, "people")
         key = "household_id" if people is None else "person_id"
-        share_out(session, rows.table.rows)
-        with spark_errors("adding up settlements"):
-            if people is not None:
-                homes, twice = _homes(rest)
-            sums = _sums(rows, key, used, year)
+        with spark_session(master) as session, spark_errors("adding up settlements"):
+            share_out(session, rows.table.rows)
+            if rest is not None:
+                homes, twice = _homes(rest.on(session))
+            sums = _sums(rows.on(session), key, used, year)
             if homes is not None:
                 found = sums.join(homes, sums["key"] == homes["person_id"], "left")
                 sums = _summed(found.drop("key", "person_id").withColumnRenamed("household_id", "key"))
@@ -132,10 +134,11 @@ def read_cases(
     """
     there = [] if matched is None else _carried(cases)
     wanted = replace(cases, required=[*cases.required, *there])
-    with scratch(beside or cases.path) as folder, spark_session(master) as session:
-        with spark_errors("reading cases"):
-            rows = _Rows.open(session, wanted, folder, "cases")
-            parts = _parts(rows.narrow(), folder / "parts")
+    check_spark()
+    with scratch(beside or cases.path) as folder:
+        rows = _Rows.open(wanted, folder, "cases")
+        with spark_session(master) as session, spark_errors("reading cases"):
+            parts = _parts(rows.on(session).narrow(), folder / "parts")
         if int(parts.select(pl.len()).collect().item()) != rows.table.rows:
             raise _lost(folder)
         return _cases(rows, parts, matched, used)
@@ -165,8 +168,8 @@ class _Rows:
     refused: Microdata | None = None
 
     @classmethod
-    def open(cls, session: Any, wanted: Wanted, folder: Path, name: str) -> _Rows:
-        """Settle how the table is read, and let Spark read it; what is not Parquet the driver turns into it."""
+    def open(cls, wanted: Wanted, folder: Path, name: str) -> _Rows:
+        """Settle how the table is read, before Spark starts; what is not Parquet the driver turns into it."""
         path = Path(wanted.path)
         refused = None
         arguments = wanted.arguments
@@ -180,7 +183,11 @@ class _Rows:
         reading = reading_of(path, **arguments)
         scan = scan_table(path, name)
         schema = pl.Schema({one: scan.schema[one] for one in reading.columns})
-        return cls(wanted, reading, open_table(session, scan, str(path), folder, name), schema, refused)
+        return cls(wanted, reading, open_table(scan, str(path), folder, name), schema, refused)
+
+    def on(self, session: Any) -> _Rows:
+        """Give the rows as a session reads them."""
+        return replace(self, table=self.table.on(session))
 
     def packed(self) -> Any:
         """Give the place of each row, and the columns that are used as one."""

@@ -22,6 +22,7 @@ from medfloor.measures.influence import Array, Quantity, dot
 from medfloor.measures.replicate import Progress, Replicates, replicates_of, spread
 from medfloor.measures.result import SCHEMA, Kind
 from medfloor.measures.sample import Grouping, Sample
+from medfloor.sparing import ready
 from medfloor.words import Phrase
 
 
@@ -420,6 +421,7 @@ def interval(value: float, error: float, df: float, level: float, kind: Kind = "
     >>> round(low, 4), round(high, 4)
     (0.3064, 0.6936)
     """
+    ready("scipy.special")
     from scipy.special import expit
 
     if not (math.isfinite(value) and math.isfinite(error) and df > 0):
@@ -434,6 +436,7 @@ def interval(value: float, error: float, df: float, level: float, kind: Kind = "
 
 
 def _student(df: float, level: float) -> float:
+    ready("scipy.special")
     from scipy.special import stdtrit
 
     return float(stdtrit(df, (1 + level) / 2)) if df > 0 else math.nan
@@ -441,6 +444,7 @@ def _student(df: float, level: float) -> float:
 
 def two_sided(t: float, df: float) -> float:
     """Give the two-sided p-value of a t statistic."""
+    ready("scipy.special")
     from scipy.special import stdtr
 
     return float(2 * stdtr(df, -abs(t)))

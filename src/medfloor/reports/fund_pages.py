@@ -263,9 +263,9 @@ def _sheets(record: Record, lang: str, section: str) -> list[Sheet]:
 
 def _raw(key: str, lang: str) -> str:
     """Give a sentence with its placeholders as they stand, so that a head never needs one filled."""
-    from medfloor.words import catalogue
+    from medfloor.words import section
 
-    return catalogue(lang)[key]
+    return section(key.partition(".")[0], lang)[key]
 
 
 def _charts(record: Record, lang: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -39,12 +39,6 @@ from medfloor.reports.workbook import Sheet, result_sheet, words_of, words_sheet
 from medfloor.simulation.choice import Optimum
 from medfloor.simulation.compare import Simulation
 from medfloor.words import Phrase, say
-
-if TYPE_CHECKING:
-    pass
-
-LONG = 40
-"""Tables of more rows are folded on a page."""
 
 _ENDS = ("estimate", "low", "high")
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from medfloor.reports.typeface import FAMILIES
+from medfloor.sparing import sparing
 
 if TYPE_CHECKING:
     import great_tables
@@ -23,6 +26,9 @@ _LATEX = {
     "τ": r"$\tau$", "σ": r"$\sigma$", "ε": r"$\varepsilon$", "θ": r"$\theta$", "Σ": r"$\Sigma$", "Φ": r"$\Phi$",
     "Λ": r"$\Lambda$", "√": r"$\surd$", "Δ": r"$\Delta$", "μ": r"$\mu$", "η": r"$\eta$", "ν": r"$\nu$",
 }  # fmt: skip
+_UNUSED = ("faicons",)
+"""What great_tables imports for icons, which no table of ours has."""
+
 _MARKS = re.compile(r"([|<*`\\_])")
 
 
@@ -42,8 +48,15 @@ class Printed:
     rules: Sequence[int] = field(default=())
 
 
+def ready_tables() -> None:
+    """Import great_tables without what no table of ours has."""
+    with sparing(_UNUSED):
+        import great_tables  # noqa: F401  # for whoever imports it next
+
+
 def as_gt(table: Printed, *, name: str = "medfloor") -> great_tables.GT:
     """Give the table to great_tables; `name` is its id, fixed so that the same table gives the same file."""
+    ready_tables()
     from great_tables import GT, loc, style
     from great_tables import html as raw
 
@@ -67,13 +80,33 @@ def as_gt(table: Printed, *, name: str = "medfloor") -> great_tables.GT:
 
 def as_page(tables: Sequence[Printed], lang: str) -> bytes:
     """Set tables on one HTML page that needs nothing from outside."""
-    shown = [as_gt(table, name=f"medfloor-{place}").as_raw_html() for place, table in enumerate(tables, 1)]
+    shown = [as_html(as_gt(table, name=f"medfloor-{place}")) for place, table in enumerate(tables, 1)]
     title = html.escape(tables[0].title)
     page = (
         f'<!DOCTYPE html>\n<html lang="{"zh-Hans" if lang == "zh" else "en"}">\n<head>\n<meta charset="utf-8"/>\n'
         f"<title>{title}</title>\n</head>\n<body>\n" + "\n".join(shown) + "\n</body>\n</html>\n"
     )
     return page.encode("utf-8")
+
+
+def as_html(table: great_tables.GT, *, page: bool = False) -> str:
+    """Set a table of great_tables in HTML, by itself or as a page."""
+    with _without_shell():
+        return str(table.as_raw_html(make_page=page))
+
+
+@contextmanager
+def _without_shell() -> Iterator[None]:
+    """Let great_tables find no shell of IPython where there is none; it would import all of it to ask."""
+    away = "IPython" not in sys.modules
+    if away:
+        # This is how Python is told that a module cannot be imported.
+        sys.modules["IPython"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if away:
+            sys.modules.pop("IPython", None)
 
 
 def as_markdown(tables: Sequence[Printed]) -> bytes:

@@ -12,6 +12,7 @@ import polars as pl
 
 from medfloor.intake.files import write_bytes
 from medfloor.reports.essentials import essentials_of
+from medfloor.reports.printed import as_html, ready_tables
 from medfloor.reports.sections import Section, SimulationWords, sections_of
 from medfloor.reports.tables import write_table
 from medfloor.reports.typeface import FAMILIES
@@ -80,6 +81,7 @@ def html(simulation: Simulation, sections: Sequence[Section], lang: str = "en", 
     """Write sections as one HTML file with nothing outside, its tables by great_tables."""
     from html import escape
 
+    ready_tables()
     from great_tables import GT
 
     families = ", ".join(f"'{one}'" if " " in one else one for one in FAMILIES)
@@ -95,7 +97,7 @@ def html(simulation: Simulation, sections: Sequence[Section], lang: str = "en", 
             table = GT(frame, id=f"t{number}").cols_label(dict(zip(names, section.heads, strict=True)))
             table = table.cols_align("left", names[: section.names]).cols_align("right", names[section.names :])
             table = table.tab_options(table_font_names=list(FAMILIES), table_font_size="13px", data_row_padding="3px")
-            parts.append(table.as_raw_html())
+            parts.append(as_html(table))
     code = "zh-Hans" if lang == "zh" else "en"
     style = f"body{{font-family:{families};max-width:1100px;margin:2em auto;padding:0 1em}}h2{{margin-top:1.6em}}"
     return (

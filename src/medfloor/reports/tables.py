@@ -16,6 +16,7 @@ from medfloor.intake.files import write_bytes
 from medfloor.measures.result import Result, figure_text, name_of
 from medfloor.reports.captions import definition_of, differing, head_of, level_of, notes_of, said, title_of
 from medfloor.reports.plain import as_csv, as_json, as_parquet
+from medfloor.reports.printed import as_html, ready_tables
 from medfloor.reports.typeface import FAMILIES
 from medfloor.words import say
 
@@ -63,6 +64,7 @@ def table(result: Result, lang: str = "en", *, title: str | None = None) -> grea
     >>> "灾难性卫生支出" in table(catastrophic(homes), "zh").as_raw_html()
     True
     """
+    ready_tables()
     from great_tables import GT
 
     grid = grid_of(result, lang)
@@ -243,7 +245,7 @@ def _notes(result: Result, grid: Grid, lang: str) -> list[str]:
 
 
 def _html(result: Result, lang: str) -> bytes:
-    page = table(result, lang).as_raw_html(make_page=True)
+    page = as_html(table(result, lang), page=True)
     return page.replace('<html lang="en">', f'<html lang="{"zh-Hans" if lang == "zh" else "en"}">', 1).encode("utf-8")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import importlib
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -47,6 +49,9 @@ SUBJECTS = (
 )  # fmt: skip
 """Modules of `service/routes` with the office's subjects."""
 
+FIRST_SECONDS = 0.25
+"""So long the kernel is not yet loaded: whoever has waited for the start is answered first."""
+
 DESCRIPTION = """Register, ledger and one-stop settlement of a county's medical security office.
 
 医保经办服务：参保救助对象台账、账务与一站式结算。金额在请求与应答中均为整数分（fen）。
@@ -62,10 +67,12 @@ def create_app(
     keyring: Keyring | None = None,
     clock: Callable[[], datetime] | None = None,
     log: Any = None,
+    meanwhile: Sequence[Callable[[], None]] | None = None,
 ) -> FastAPI:
     """Build the service. The store is opened when the service starts, and checked: raises StoreError schema_... then.
 
-    `store`, `keyring`, `clock` and `log` stand in for what settings name, in tests.
+    `store`, `keyring`, `clock` and `log` stand in for what settings name, in tests. With `meanwhile` the kernel is
+    loaded, and those are begun, while pages are answered already; without it is loaded before the service starts.
     """
     metrics = Metrics()
     log = log or log_of()
@@ -74,10 +81,17 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         run = await run_in_threadpool(_start, settings, store, keyring, clock, metrics, log)
         app.state.running = run
+        later = None
+        if meanwhile is None:
+            await run_in_threadpool(run.loading.run)
+        else:
+            later = asyncio.get_running_loop().call_later(FIRST_SECONDS, _begin, [run.loading.start, *meanwhile])
         log.info("started", version=__version__, store=run.store.kind, policy=counter.policy_of(run.books))
         try:
             yield
         finally:
+            if later is not None:
+                later.cancel()
             drained = await run_in_threadpool(_stop, run, own_store=store is None)
             log.info("stopped", drained=drained)
 
@@ -105,6 +119,11 @@ def create_app(
     return app
 
 
+def _begin(works: Sequence[Callable[[], None]]) -> None:
+    for begin in works:
+        begin()
+
+
 def _describe(app: FastAPI) -> None:
     """Let the OpenAPI of an app name each refusal once; written out in every route they made nine tenths of it."""
     describe = app.openapi
@@ -122,9 +141,16 @@ def from_environment() -> FastAPI:
     """Build the service of MEDFLOOR_...: what each worker of uvicorn calls."""
     # The feeder computes while the loop answers; the loop must not wait five milliseconds for its turn.
     sys.setswitchinterval(0.0005)
+    # Hundreds of thousands of objects are made for routes and models, none of them garbage: nobody looks through them
+    # while they are made, nor ever after.
+    gc.disable()
     _end_with_parent()
-    policies.warm()
-    return create_app(settings_from(os.environ))
+    return create_app(settings_from(os.environ), meanwhile=[_look_for_garbage, policies.warm])
+
+
+def _look_for_garbage() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _end_with_parent() -> None:
@@ -170,7 +196,8 @@ def _start(
         watcher.start()
     return Running(
         settings=settings, store=opened, keyring=keyring, books=books, clock=clock,
-        sessions=Sessions(opened, seconds=settings.remember_seconds), feeder=feeder, jobs=jobs, watcher=watcher,
+        loading=counter.Loading(books, log), sessions=Sessions(opened, seconds=settings.remember_seconds),
+        feeder=feeder, jobs=jobs, watcher=watcher,
         metrics=metrics, log=log,
         strangers=Rates(settings.strangers_a_second, settings.strangers_a_second * 2),
         askers=Rates(settings.requests_a_second, settings.requests_a_second * 2),
@@ -184,6 +211,7 @@ def _stop(run: Running, *, own_store: bool) -> bool:
     drained = run.feeder.stop()
     run.watcher.stop()
     run.jobs.stop()
+    run.loading.end()
     if own_store:
         run.store.close()
     return drained

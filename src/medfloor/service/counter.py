@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from medfloor.errors import ConflictError
 from medfloor.service.feeder import Ask
+from medfloor.service.logs import where
 from medfloor.service.metrics import Metrics
 from medfloor.store.engine import Store
 from medfloor.store.office import office_of
@@ -22,19 +24,47 @@ def open_books(store: Store) -> Books | None:
 
     with store.reading() as connection:
         policy = office_of(connection).policy
-    if not policy:
-        return None
-    books = Books.of(store, policy)
-    _warm(books)
-    return books
+    return Books.of(store, policy) if policy else None
 
 
-def _warm(books: Books) -> None:
-    """Settle a made-up visit once, so that the kernel is compiled before the first patient waits for it."""
+class Loading:
+    """Load the kernel, and settle a made-up visit with it once, so that it is compiled before many patients wait.
+
+    A thread does it while pages are answered; the few claims that come meanwhile are reckoned without compiled code
+    (`Books.begin_sparingly`), by which the same comes out. `state` is ok, loading, or failed.
+    """
+
+    def __init__(self, books: Books | None, log: Any) -> None:
+        self.state = "loading"
+        self._books, self._log = books, log
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to load beside whatever else is done."""
+        self._thread = threading.Thread(target=self.run, name="loading", daemon=True)
+        self._thread.start()
+
+    def run(self) -> None:
+        """Load now; what fails is logged, and shown by the state."""
+        try:
+            _settle_once(self._books)
+        except Exception as error:
+            self.state = "failed"
+            self._log.error("loading failed", where=where(error))
+        else:
+            self.state = "ok"
+
+    def end(self) -> None:
+        """Wait until nothing is compiled: a process that ends within the compiler may end badly."""
+        if self._thread is not None:
+            self._thread.join()
+
+
+def _settle_once(books: Books | None) -> None:
     from medfloor.errors import MedfloorError
     from medfloor.settlement.scope import Person, Visit
 
-    if books.desk is None:
+    if books is None or books.desk is None:
         return
     day = books.law.policies.versions[-1].from_
     visit = Visit("inpatient", "2", day, day, day, total_fen=10_000)

@@ -17,13 +17,17 @@ import uuid
 from typing import Any, TextIO
 
 import orjson
-import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medfloor.errors import StoreError
 from medfloor.service.metrics import Metrics
 from medfloor.service.problems import answer, as_ours
+from medfloor.sparing import sparing
+
+# For the colours of a developer's terminal, which a log of JSON has not, it would import all of rich.
+with sparing(("rich", "rich.console", "rich.pretty", "rich.traceback")):
+    import structlog
 
 _ID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 _QUIET = {"/health/live", "/health/ready", "/metrics"}

@@ -16,17 +16,15 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
-
-import httpx
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
 from medfloor.errors import AccessError, InputError, StoreError, UsageError
 from medfloor.service.settings import Settings
 from medfloor.store.keys import Keyring
+
+if TYPE_CHECKING:
+    import httpx
 
 STATE_COOKIE = "medfloor_oidc"
 STATE_SECONDS = 600
@@ -119,6 +117,8 @@ class Provider:
         return found
 
     async def _token(self, metadata: dict[str, Any], code: str, verifier: str) -> str:
+        import httpx
+
         form = {
             "grant_type": "authorization_code", "code": code, "redirect_uri": self.back, "code_verifier": verifier,
             "client_id": self.client_id,
@@ -137,6 +137,10 @@ class Provider:
         return token
 
     def _checked(self, token: str, keys: dict[str, Any], nonce: str) -> Known:
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+        from joserfc.jwk import KeySet
+
         try:
             claims = jwt.decode(token, KeySet.import_key_set(keys), algorithms=ALGORITHMS).claims  # type: ignore[arg-type]
         except (JoseError, ValueError, KeyError, TypeError):
@@ -165,6 +169,8 @@ class Provider:
 
 async def _fetch(ask: Callable[[httpx.AsyncClient], Any]) -> dict[str, Any]:
     """Ask the provider, and give its object of JSON."""
+    import httpx
+
     try:
         async with httpx.AsyncClient(timeout=10.0, follow_redirects=False) as client:
             response: httpx.Response = await ask(client)

@@ -20,6 +20,7 @@ from medfloor.store.engine import Store
 from medfloor.store.keys import Keyring
 
 if TYPE_CHECKING:
+    from medfloor.service.counter import Loading
     from medfloor.service.jobs import Jobs
     from medfloor.service.oidc import Provider
     from medfloor.service.watcher import Watcher
@@ -42,6 +43,7 @@ class Running:
     books: Books | None
     clock: Callable[[], datetime]
     sessions: Sessions
+    loading: Loading
     feeder: Feeder
     jobs: Jobs
     watcher: Watcher

@@ -22,7 +22,7 @@ from medfloor.money import MAX_FEN
 from medfloor.policy.compile import Dimensions, Layout, Profiles, dimensions_of, layout_of, profiles_of, resolve_kinds
 from medfloor.policy.load import PolicySet
 from medfloor.policy.resolve import Facts, Rules
-from medfloor.settlement.scope import DAWN, FAR, Columns, SpellColumns, kinds_of, prefix_masks
+from medfloor.settlement.scope import DAWN, FAR, ClassRules, Columns, SpellColumns, kinds_of, prefix_masks
 from medfloor.settlement.sequence import Segments, first_of_stays, order_of, segments_of
 
 Ints = npt.NDArray[np.int64]
@@ -40,6 +40,8 @@ class Law:
     dimensions: Dimensions
     known: dict[Any, Rules] = field(default_factory=dict, repr=False, compare=False)
     """What it said of kinds of claims so far: the next batch need not ask again."""
+    class_rules: ClassRules = field(default_factory=dict, repr=False, compare=False)
+    """What its versions said of ages so far."""
 
     @classmethod
     def of(cls, policies: PolicySet) -> Law:
@@ -305,7 +307,7 @@ def _asked(batch: Batch, law: Law, spells: Spells) -> Asked:
             f"{law.policies.address} reads {' or '.join(law.dimensions.columns)}, and a claim has no amount there; "
             "mend the column, in yuan with at most two decimals",
         )
-    return Asked(marks, columns, amounts, *kinds_of(law.policies, law.dimensions, columns, marks))
+    return Asked(marks, columns, amounts, *kinds_of(law.policies, law.dimensions, columns, marks, law.class_rules))
 
 
 def _without_empty(frame: pl.DataFrame) -> pl.DataFrame:
@@ -568,7 +570,7 @@ def _sorted_batch(
     columns = _columns(law, register, frame, person, settled, start, year)
     groups = list(dict.fromkeys(name for _, names in law.dimensions.groups for name in names))
     marks = spell_columns(spells, register, groups)
-    kind, kinds = kinds_of(law.policies, law.dimensions, columns, marks)
+    kind, kinds = kinds_of(law.policies, law.dimensions, columns, marks, law.class_rules)
     rules, index, missing = resolve_kinds(law.policies, kinds, law.known)
     if missing:
         hit = np.isin(kind, np.array(sorted(missing)))

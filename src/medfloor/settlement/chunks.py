@@ -6,9 +6,10 @@ The results are the same bytes. A run that is given a folder to work in goes on 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,15 +32,16 @@ from medfloor.policy.load import PolicySet, groups_of
 from medfloor.settlement.balance import Accumulators, to_file_form
 from medfloor.settlement.batch import Law
 from medfloor.settlement.engines import Engine
-from medfloor.settlement.partition import ROW, Inputs, Part, Plan, Seen, count_parts, count_rows, cut, look
+from medfloor.settlement.partition import ROW, Held, Inputs, Part, Plan, Seen, count_parts, count_rows, cut, look
 from medfloor.settlement.results import NATIONAL_MONEY, money_columns
 from medfloor.settlement.reversal import DIFFERENCES_ORDER, differences_between
 from medfloor.settlement.settle import Settlements, law_of, opening_of, settle
 from medfloor.settlement.spool import Spool
 from medfloor.settlement.work import Done, Work, open_work, run_of, sweep
 
-BYTES_A_CLAIM = 500
-"""What one claim takes in memory at the peak of a run, with all checks, beside its row as it came (measured)."""
+BYTES_A_CLAIM = 750
+"""What one claim takes in memory at the peak of a run, with all checks, beside its row as it came, while the next part
+is read and the one before is written (measured)."""
 
 BYTES_A_TRACED_TIER = 350
 """What each tier of the trace of a claim adds to it (measured)."""
@@ -50,9 +52,9 @@ BYTES_A_CLOSED_CLAIM = 150
 BYTES_OF_PROGRAM = 400_000_000
 """What the program itself takes, with its libraries and a batch of rows that is cut (measured)."""
 
-AT_ONCE = 4_000_000
-"""So many claims of a file in order of persons are settled together where no limit says otherwise; a larger file is
-taken in ranges of about half as many, which costs nothing there and keeps memory low."""
+AT_ONCE = 2_000_000
+"""So many claims of a Parquet file are settled together where no limit says otherwise. A larger one is taken in parts
+of about half as many, so that one is read and another is written while a third is settled."""
 
 Progress = Callable[[str, int, int], None]
 """What is told of a run: a stage, how much of it is done, and of how much.
@@ -203,9 +205,8 @@ def settle_files(
         writers = _Writers(files, law, columns, place.path if place and count > 1 else None, stack)
         unpublished: MissingValueError | None = None
         pays = False
-        # Not where memory is limited, nor where what is kept may make reading needless.
-        ahead = count > 1 and limit_memory is None and work is None
-        for number, read in enumerate(_read_ahead(run, parts, stack) if ahead else _read(run, parts)):
+        is_kept = place.has if place is not None else _never
+        for number, read in enumerate(_read_ahead(run, parts, stack, is_kept)):
             if place is not None and place.has(number):
                 done = place.done(number)
                 tally.kept += 1
@@ -227,6 +228,11 @@ def settle_files(
     if place is not None and place.keeps:
         place.remove()
     return tally
+
+
+def _never(number: int) -> bool:
+    """Say that no part was done before."""
+    return False
 
 
 def _untold(stage: str, done: int, whole: int) -> None:
@@ -300,23 +306,25 @@ class _Run:
 _Ready = Callable[[], tuple[Part, Claims]]
 
 
-def _read(run: _Run, parts: Iterator[Callable[[], Part]]) -> Iterator[_Ready]:
-    """Give what reads each part with its claims."""
-    for part in parts:
-        yield lambda part=part: run.read(part())  # type: ignore[misc]
-
-
-def _read_ahead(run: _Run, parts: Iterator[Callable[[], Part]], stack: ExitStack) -> Iterator[_Ready]:
-    """Read each part in a thread while the one before it is settled; give what waits for it."""
+def _read_ahead(
+    run: _Run, parts: Iterator[Callable[[], Part]], stack: ExitStack, is_kept: Callable[[int], bool]
+) -> Iterator[_Ready]:
+    """Read each part, but for those that are kept, in a thread while the one before is settled; give what waits."""
     pool = stack.enter_context(ThreadPoolExecutor(1))
-    begun = None
-    for read in _read(run, parts):
-        following = pool.submit(read)
+    begun: _Ready | None = None
+    for number, part in enumerate(parts):
+        read: _Ready = lambda part=part: run.read(part())  # type: ignore[misc]  # noqa: E731
+        following = read if is_kept(number) else partial(_taken, [pool.submit(read)])
         if begun is not None:
-            yield begun.result
+            yield begun
         begun = following
     if begun is not None:
-        yield begun.result
+        yield begun
+
+
+def _taken(waiting: list[Future[tuple[Part, Claims]]]) -> tuple[Part, Claims]:
+    """Wait for a part, and take it out, so that only who settles it holds its claims."""
+    return waiting.pop().result()
 
 
 def _plain_error(error: MissingValueError | None) -> dict[str, Any] | None:
@@ -384,6 +392,7 @@ def _parts(
     place = open_work(work, run.files.out, about, stack) if work else None
     plan = place.plan() if place is not None else None
     inputs: Inputs | None = None
+    held: Held | None = {} if run.limit is None and work is None else None
     if plan is not None and place is not None:
         told("kept", sum(place.has(number) for number in range(plan.count)), plan.count)
     else:
@@ -393,13 +402,13 @@ def _parts(
             place = place or open_work(None, run.files.out, about, stack)
             plan = cut(
                 inputs, seen or look(inputs), rows=rows, count=count, limit=run.limit, folder=place.path,
-                told=lambda done, whole: told("cut", done, whole),
+                told=lambda done, whole: told("cut", done, whole), held=held,
             )  # fmt: skip
         if place is not None:
             place.keep_plan(plan)
     if place is None or not plan.edges:
         return place, plan, iter([lambda: _whole(run)])
-    return place, plan, plan.parts(inputs or Inputs.of(run.law, run.inputs), place.path)
+    return place, plan, plan.parts(inputs or Inputs.of(run.law, run.inputs), place.path, held)
 
 
 def _whole(run: _Run) -> Part:
@@ -421,7 +430,7 @@ def _count(run: _Run) -> tuple[int, int, Inputs | None, Seen | None]:
     rows = count_rows(inputs.claims)
     if run.limit is None:
         seen = look(inputs, stop=True) if rows > AT_ONCE else None
-        return (-(-rows // (AT_ONCE // 2)) if seen and seen.in_order else 1), rows, inputs, seen
+        return (-(-rows // (AT_ONCE // 2)) if seen else 1), rows, inputs, seen
     a_row = BYTES_A_CLAIM + BYTES_A_CLOSED_CLAIM * bool(files.closing)
     a_row += BYTES_A_TRACED_TIER * len(law.layout.tiers) * bool(files.trace)
     return count_parts(inputs.claims, rows, a_row, run.limit, BYTES_OF_PROGRAM), rows, inputs, None

@@ -5,8 +5,9 @@ Both give the same `Outcome`. This is the only place that knows both.
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from medfloor import tables
 from medfloor.jit import is_compiled
 from medfloor.periods import Span
 from medfloor.policy.compile import Layout
-from medfloor.policy.resolve import Rules, resolve
+from medfloor.policy.resolve import Facts, Rules, resolve
 from medfloor.settlement.balance import STAY_FIELDS, empty_accumulators
 from medfloor.settlement.batch import Batch
 from medfloor.settlement.columns import STAY_COLUMNS, TRACE_COLUMNS
@@ -34,7 +35,12 @@ Engine = Literal["auto", "kernel", "reference"]
 EPOCH = date(1970, 1, 1)
 FEW = 1_000
 FEW_AT_FIRST = 5_000
-"""Up to how many claims the reference settles sooner than the kernel: warm, and before anything was compiled."""
+"""Up to how many claims, settled one by one, are settled sooner without compiled code: warm, and before anything was
+compiled."""
+
+FEW_AT_ONCE = 15_000
+FEW_AT_ONCE_AT_FIRST = 30_000
+"""The same for the claims of whole batches, whose law was asked before: all that one process settles, added up."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Outcome:
 
 def run(
     batch: Batch,
-    engine: Engine = "auto",
+    engine: Engine | Literal["few"] = "auto",
     *,
     opening: pl.DataFrame | None = None,
     trace: bool = False,
@@ -66,23 +72,57 @@ def run(
     """Settle a batch. `opening` is in the inside form of `balance`; `threads` share the unit-years.
 
     `auto` takes the kernel, but the reference for a few claims, which it settles sooner than compiled code is loaded
-    (or, at first use, compiled). Both give the same.
+    (or, at first use, compiled): on what the law answered when the batch was made, as the kernel does. Both give the
+    same. Who asks for the `reference` by name has every claim's law asked anew, which checks those answers too. `few`
+    is what `engine_for` answered to a caller who settles the same claims under several laws.
     """
     if engine == "auto":
-        engine = "reference" if batch.height <= few() else "kernel"
-    if engine == "reference":
-        return _run_reference(batch, opening, trace, closing)
-    return _run_kernel(batch, opening, trace, closing, threads)
+        engine = engine_for(batch.height)
+    if engine == "kernel":
+        return _run_kernel(batch, opening, trace, closing, threads)
+    return _run_reference(batch, opening, trace, closing, anew=engine == "reference")
+
+
+class _Spared:
+    """Count the claims that this process settled without loading compiled code."""
+
+    def __init__(self) -> None:
+        self._claims = 0
+
+    def would_take(self, claims: int) -> bool:
+        """Say whether so many more are still few."""
+        return self._claims + claims <= (FEW_AT_ONCE if is_compiled() else FEW_AT_ONCE_AT_FIRST)
+
+    def take(self, claims: int) -> bool:
+        """Say whether so many more are still few, and if so count them."""
+        if not self.would_take(claims):
+            return False
+        self._claims += claims
+        return True
+
+
+_SPARED = _Spared()
+
+
+def engine_for(claims: int) -> Engine | Literal["few"]:
+    """Choose for so many claims, of which each counts as often as it will be settled: `few` or the kernel."""
+    return "few" if not is_loaded() and _SPARED.take(claims) else "kernel"
+
+
+def are_few(claims: int) -> bool:
+    """Say whether so many claims, of whole batches that will be settled by `auto`, would all be settled as few."""
+    return not is_loaded() and _SPARED.would_take(claims)
 
 
 def few() -> int:
-    """Say up to how many claims the reference settles before the kernel would be loaded (or compiled)."""
+    """Say up to how many claims, one by one, are settled sooner than the kernel is loaded (or compiled)."""
     return FEW if is_compiled() else FEW_AT_FIRST
 
 
 def is_loaded() -> bool:
-    """Say whether the kernel is loaded in this process, so that using it costs nothing more."""
-    return "medfloor.settlement.kernel" in sys.modules
+    """Say whether the kernel is loaded in this process, so that using it costs nothing more; not while it is."""
+    # A service loads it beside its work: the module is there at once, its last function when all is compiled.
+    return hasattr(sys.modules.get("medfloor.settlement.kernel"), "_settle")
 
 
 def _trace_start(batch: Batch) -> Ints:
@@ -151,6 +191,7 @@ def _in_threads(start: Ints, arguments: tuple[Any, ...], threads: int) -> None:
     count = len(start) - 1
     if count == 0:
         return
+    threads = min(threads, int(start[-1]) // _WORTH_A_THREAD + 1)
     cuts = np.searchsorted(start, np.linspace(0, start[-1], max(1, threads) + 1)[1:-1]).tolist()
     edges = [0, *cuts, count]
     ranges = [(a, b) for a, b in pairwise(edges) if b > a]
@@ -160,6 +201,10 @@ def _in_threads(start: Ints, arguments: tuple[Any, ...], threads: int) -> None:
     with ThreadPoolExecutor(len(ranges)) as pool:
         for done in [pool.submit(settle_segments, a, b, *arguments) for a, b in ranges]:
             done.result()
+
+
+_WORTH_A_THREAD = 20_000
+"""Claims that the kernel settles in some milliseconds: for fewer a thread takes longer to begin than it saves."""
 
 
 def _account(batch: Batch, opening: pl.DataFrame | None) -> tuple[Ints, Ints]:
@@ -304,10 +349,11 @@ def _older_stays(frame: pl.DataFrame, before: pl.DataFrame, layout: Layout) -> p
     ).select(frame.columns)
 
 
-def _run_reference(batch: Batch, opening: pl.DataFrame | None, trace: bool, closing: bool) -> Outcome:
+def _run_reference(batch: Batch, opening: pl.DataFrame | None, trace: bool, closing: bool, *, anew: bool) -> Outcome:
+    """Settle by the reference; `anew` asks the law about every claim instead of taking the batch's answers."""
     layout, n = batch.law.layout, batch.height
     trace_start = _trace_start(batch)
-    rows = np.zeros((int(trace_start[-1]), len(TRACE_COLUMNS)), np.int64)
+    rows = np.zeros((int(trace_start[-1]) if trace else 0, len(TRACE_COLUMNS)), np.int64)
     pay = np.zeros((len(layout.tiers), n), np.int64)
     own = np.zeros(n, np.int64)
     deductible = np.zeros(n, np.int64)
@@ -316,19 +362,24 @@ def _run_reference(batch: Batch, opening: pl.DataFrame | None, trace: bool, clos
     last_of = np.full(int(account_start[-1]), -1, np.int64)
     stays_after: list[tuple[int, dict[str, Stay]]] = []
     basic = layout.tiers[_basic(layout)] if layout.tiers else ""
-    for segment, (begin, stop) in enumerate(zip(batch.segments.start[:-1], batch.segments.start[1:], strict=True)):
-        members = _members(batch, account_start, segment)
+    asked = _asked_anew(batch) if anew else _asked_before(batch)
+    for segment, (begin, stop) in enumerate(pairwise(batch.segments.start.tolist())):
+        members = _members(batch, account_start, segment) if opening is not None or closing else []
         book = _open_account(layout, account, members, stays_before, int(batch.segments.year[segment]))
-        claims = [claim_at(batch, i) for i in range(begin, stop)]
-        law = {claim.claim_id: rules_at(batch, i) for i, claim in zip(range(begin, stop), claims, strict=True)}
+        pairs = list(itertools.islice(asked, stop - begin))
+        claims = [claim for claim, _ in pairs]
+        law = {claim.claim_id: rules for claim, rules in pairs}
         settled, book = settle_year(claims, lambda claim, law=law: law[claim.claim_id], book)  # type: ignore[misc]
         for i, one in zip(range(begin, stop), settled, strict=True):
             for number, tier in enumerate(layout.tiers):
                 pay[number, i] = one.pay_of(tier)
             own[i] = one.own_in_scope_fen
             deductible[i] = sum(r.deductible_fen for r in one.tiers if r.step.tier == basic)
-            for at, result in enumerate(one.tiers, int(trace_start[i])):
-                rows[at] = _trace_row(result)
+            if trace:
+                for at, result in enumerate(one.tiers, int(trace_start[i])):
+                    rows[at] = _trace_row(result)
+        if not closing:
+            continue
         where = {claim.claim_id: i for i, claim in zip(range(begin, stop), claims, strict=True)}
         for row, name in members:
             for number, counter in enumerate(layout.names):
@@ -346,6 +397,43 @@ def _run_reference(batch: Batch, opening: pl.DataFrame | None, trace: bool, clos
         slots = np.zeros((max(1, len(stays_after)), max(1, len(layout.stay_tiers)), len(STAY_COLUMNS)), np.int64)
         frame = _closing_of_reference(batch, account_start, account, opening, slots, stays_after, last_of)
     return Outcome(pay, own, deductible, trace_start if trace else np.zeros(1, np.int64), rows, frame)
+
+
+def _asked_anew(batch: Batch) -> Iterator[tuple[Claim, Rules]]:
+    """Give each claim with the law for it, asked in plain Python."""
+    for i in range(batch.height):
+        claim = claim_at(batch, i)
+        yield claim, resolve(batch.law.policies.versions[int(batch.columns.version[i])], claim.facts)
+
+
+_AS_THEY_STAND = (
+    "claim_id", "person_id", "start_date", "settled_date", "in_scope_fen", "first_self_pay_fen", "over_limit_fen",
+    "off_catalogue_fen", "care_type", "facility_level",
+)  # fmt: skip
+
+
+def _asked_before(batch: Batch) -> Iterator[tuple[Claim, Rules]]:
+    """Give each claim with what the law answered when the batch was made.
+
+    Of its facts it has those that settling looks at: the kind of care and the level of the hospital.
+    """
+    frame, rules = batch.frame, batch.rules
+    columns = batch.law.dimensions.columns
+    continues = frame["continues"].to_list()
+    facts = {
+        (care, level): Facts(tables.CARE_TYPES[care], tables.FACILITY_LEVELS[level])
+        for care, level in frame.select("care_type", "facility_level").unique().iter_rows()
+    }
+    answers = batch.profile.tolist()
+    amounts = batch.amounts.T.tolist() if columns else []
+    for i, row in enumerate(frame.select(_AS_THEY_STAND).iter_rows()):
+        claim_id, person_id, start, settled, inside, first, over, outside, care, level = row
+        given = {name: value for name, value in zip(columns, amounts[i], strict=True) if value >= 0} if columns else {}
+        before = None if continues[i] is None else batch.stay_first[int(batch.stay_of[i])]
+        claim = Claim(
+            claim_id, person_id, start, settled, facts[care, level], inside, first, over, outside, before, given
+        )
+        yield claim, rules[answers[i]]
 
 
 def _closing_of_reference(
@@ -510,12 +598,6 @@ def spells_at(batch: Batch, i: int) -> list[Spell]:
     ]
 
 
-def rules_at(batch: Batch, i: int) -> Rules:
-    """Ask the law about claim i alone, in plain Python."""
-    policy = batch.law.policies.versions[int(batch.columns.version[i])]
-    return resolve(policy, facts_of(policy, visit_at(batch, i), person_at(batch, i), spells_at(batch, i)))
-
-
 def claim_at(batch: Batch, i: int) -> Claim:
     """Give claim i as the reference wants it."""
     row = batch.frame.row(i, named=True)
@@ -577,4 +659,10 @@ def _opened(batch: Batch, segment: int, opening: pl.DataFrame | None) -> tuple[A
     members = _members(batch, account_start, segment)
     book = _open_account(layout, account, members, _stay_rows(opening), int(batch.segments.year[segment]))
     rows = range(int(batch.segments.start[segment]), int(batch.segments.start[segment + 1]))
-    return book, [claim_at(batch, j) for j in rows], {batch.frame["claim_id"][j]: rules_at(batch, j) for j in rows}
+    claims = [claim_at(batch, j) for j in rows]
+    policies = batch.law.policies.versions
+    law = {
+        one.claim_id: resolve(policies[int(batch.columns.version[j])], one.facts)
+        for j, one in zip(rows, claims, strict=True)
+    }
+    return book, claims, law

@@ -85,10 +85,28 @@ def explain(
     (5163240, '96525.00')
     """
     law = law_of(policy, reforms)
-    scene = _scene_of(claim_id, law, claims, people, spells, opening)
-    if isinstance(scene, Explanation):
-        return scene
-    batch, reversals, held, opened = scene
+    scene = _scene_of([claim_id], law, claims, people, spells, opening)
+    return scene[claim_id] if isinstance(scene, dict) else _told(claim_id, *scene)
+
+
+def explain_each(
+    claim_ids: Sequence[str], claims: Table, people: Table, spells: Table | None, policy: str | PolicySet | Law
+) -> list[Explanation]:
+    """Explain the settlement of several claims, as `explain` does one; the tables are read and prepared once.
+
+    Raises what `explain` raises.
+    """
+    law = law_of(policy)
+    scene = _scene_of(claim_ids, law, claims, people, spells, None) if claim_ids else {}
+    if isinstance(scene, dict):  # something was refused: each is told by itself, so that none is told of another
+        return [explain(one, claims, people, spells, law) for one in claim_ids]
+    return [_told(one, *scene) for one in claim_ids]
+
+
+def _told(
+    claim_id: str, batch: Batch, reversals: pl.DataFrame, held: pl.DataFrame, opened: pl.DataFrame | None
+) -> Explanation:
+    """Explain a claim of a prepared batch that holds all claims of its unit-year."""
     ids = batch.frame["claim_id"]
     undone = reversals.filter((pl.col("claim_id") == claim_id) | (pl.col("reverses") == claim_id))
     taken = None
@@ -114,10 +132,10 @@ def explain(
 
 
 def _scene_of(
-    claim_id: str, law: Law, claims: Table, people: Table, spells: Table | None, opening: Table | None
-) -> Explanation | tuple[Batch, pl.DataFrame, pl.DataFrame, pl.DataFrame | None]:
-    """Prepare the batch of the claim's person or household; or say why the row was refused."""
-    rows, columns, persons = _rows_of_unit(claim_id, law, claims, people)
+    claim_ids: Sequence[str], law: Law, claims: Table, people: Table, spells: Table | None, opening: Table | None
+) -> dict[str, Explanation] | tuple[Batch, pl.DataFrame, pl.DataFrame, pl.DataFrame | None]:
+    """Prepare the batch of the claims' persons or households; or say of the first row that was refused why it was."""
+    rows, columns, persons = _rows_of_units(claim_ids, law, claims, people)
     codes = law.policies.versions[-1].codes
     read = read_claims(rows, med_type=codes.med_type, hosp_lv=codes.hosp_lv)
     register = read_people(_rows_of(people, "people", persons))
@@ -125,15 +143,15 @@ def _scene_of(
         None if spells is None else _rows_of(spells, "spells", persons), known_groups=groups_of(law.policies)
     )
     opened = None if opening is None else _opened(opening, law, persons)
-    mine = _plain(columns, "claim_id") == claim_id
-    person = rows.filter(mine).select(_plain(columns, "person_id")).to_series()[0] or ""
+    mine = _plain(columns, "claim_id").is_in(list(claim_ids))
+    claim_id, person = rows.filter(mine).select(_plain(columns, "claim_id"), _plain(columns, "person_id")).row(0)
     try:
         batch, reversals, refusals = prepare(law, [read.accepted], register, statuses, opened)
     except MissingValueError as error:
-        return _refused(claim_id, person, error.code, error.message)
+        return {claim_id: _refused(claim_id, person or "", error.code, error.message)}
     refused = read.refuse(refusals.rows).rejected.filter(mine)
     if refused.height:
-        return _refused(claim_id, person, refused["reason"][0], refused["detail"][0])
+        return {claim_id: _refused(claim_id, person or "", refused["reason"][0], refused["detail"][0])}
     return batch, reversals, statuses.accepted, opened
 
 
@@ -141,24 +159,28 @@ def _refused(claim_id: str, person: str, reason: str, detail: str) -> Explanatio
     return Explanation(claim_id, person, "refused", refusal=Refusal(reason, reason_text(reason), detail))
 
 
-def _rows_of_unit(claim_id: str, law: Law, claims: Table, people: Table) -> tuple[pl.DataFrame, Columns, list[str]]:
-    """Collect the rows of the claim's person or household, and the rows of others that these name.
+def _rows_of_units(
+    claim_ids: Sequence[str], law: Law, claims: Table, people: Table
+) -> tuple[pl.DataFrame, Columns, list[str]]:
+    """Collect the rows of the claims' persons or households, and the rows of others that these name.
 
     Gives them as they came, where their columns stand, and all persons that occur in them.
     """
     scan = scan_table(claims, "claims")
     columns = match_columns(scan, tables.CLAIMS)
     scan, _ = survey(scan, ())
-    found = collect(scan, scan.frame.filter(_plain(columns, "claim_id") == claim_id))
-    if found.height == 0:
+    asked = _plain(columns, "claim_id").is_in(list(claim_ids))
+    person = _plain(columns, "person_id")
+    found = collect(scan, scan.frame.filter(asked).select(_plain(columns, "claim_id").alias("claim_id"), person))
+    unknown = [one for one in claim_ids if one not in set(found["claim_id"])]
+    if unknown:
         raise InputError(
             "unknown_claim",
-            f"{scan.place} has no row with {columns.label('claim_id')} {claim_id}; check the spelling, and that this "
+            f"{scan.place} has no row with {columns.label('claim_id')} {unknown[0]}; check the spelling, and that this "
             "is the file that was settled",
         )
-    person = _plain(columns, "person_id")
-    persons = _unit_of(set(found.select(person).to_series().drop_nulls()), law, people)
-    rows = collect(scan, scan.frame.filter(person.is_in(persons) | (_plain(columns, "claim_id") == claim_id)))
+    persons = _unit_of(set(found.drop("claim_id").to_series().drop_nulls()), law, people)
+    rows = collect(scan, scan.frame.filter(person.is_in(persons) | asked))
     # Rows of others matter where an id occurs twice or a row names another's claim: they decide about a refusal.
     named = {
         value

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from medfloor.intake import (
+    HeldPieces,
     Keys,
     People,
     PeopleKeys,
@@ -133,22 +134,27 @@ class Plan:
     count: int
     edges: dict[str, list[int] | None] = field(default_factory=dict)
 
-    def parts(self, inputs: Inputs, folder: Path) -> Iterator[Callable[[], Part]]:
-        """Give what reads each part, in order."""
+    def parts(self, inputs: Inputs, folder: Path, held: Held | None = None) -> Iterator[Callable[[], Part]]:
+        """Give what reads each part, in order, once; `held` has the pieces where they are not in `folder`."""
         path = folder / ELSEWHERE
         elsewhere = pl.read_ipc(path.read_bytes()) if path.exists() else None
         for number in range(self.count):
-            yield lambda number=number: self._part(inputs, folder, number, elsewhere)  # type: ignore[misc]
+            yield lambda number=number: self._part(inputs, folder, held, number, elsewhere)  # type: ignore[misc]
 
-    def _part(self, inputs: Inputs, folder: Path, number: int, elsewhere: pl.DataFrame | None) -> Part:
+    def _part(
+        self, inputs: Inputs, folder: Path, held: Held | None, number: int, elsewhere: pl.DataFrame | None
+    ) -> Part:
         law = inputs.law
-        scans = {name: self._scan(name, scan, folder, number) for name, (scan, _) in inputs.tables().items()}
+        scans = {name: self._scan(name, scan, folder, held, number) for name, (scan, _) in inputs.tables().items()}
+        claims = self._scan("claims", inputs.claims.scan, folder, held, number)
+        for pieces in (held or {}).values():
+            pieces.drop(number)
         opening = None
         if inputs.opening is not None:
             opening = from_table(collect(scans["opening"], scans["opening"].frame), law.layout, inputs.opening.place)
         previous = None if inputs.previous is None else collect(scans["previous"], scans["previous"].frame)
         return Part(
-            self._scan("claims", inputs.claims.scan, folder, number),
+            claims,
             read_people(scans["people"]),
             read_spells(scans["spells"], groups_of(law.policies)),
             opening,
@@ -157,7 +163,7 @@ class Plan:
             inputs.claims.distinct,
         )
 
-    def _scan(self, name: str, scan: Scan, folder: Path, number: int) -> Scan:
+    def _scan(self, name: str, scan: Scan, folder: Path, held: Held | None, number: int) -> Scan:
         """Give a part of a file as a scan; claims bring their place in the whole file."""
         edges = self.edges[name]
         if edges is not None:
@@ -166,11 +172,19 @@ class Plan:
                 frame = frame.with_row_index(ROW, offset=edges[number])
         else:
             schema = scan.schema if name != "claims" else pl.Schema({**scan.schema, ROW: pl.UInt32()})
-            frame = Pieces(folder, name, scan.place).read(number, schema).lazy()
+            frame = _pieces(folder, held, name, scan).read(number, schema).lazy()
         return Scan(frame, frame.collect_schema(), scan.place, whole=False)
 
 
 ELSEWHERE = "elsewhere.arrow"
+
+Held = dict[str, HeldPieces]
+"""The pieces of each table that are kept in memory."""
+
+
+def _pieces(folder: Path, held: Held | None, name: str, scan: Scan) -> Pieces | HeldPieces:
+    """Give where the pieces of a table are: on the disk, or in memory."""
+    return Pieces(folder, name, scan.place) if held is None else held.setdefault(name, HeldPieces())
 
 
 def count_rows(keys: Keys) -> int:
@@ -181,24 +195,37 @@ def count_rows(keys: Keys) -> int:
 def count_parts(keys: Keys, rows: int, bytes_a_row: int, limit: int, held: int) -> int:
     """Say into how many parts a file of so many rows is cut for a limit of memory, of which `held` bytes are taken."""
     head = collect(keys.scan, keys.scan.frame.head(10_000))
-    # As it came, a row is held three times at most: read, carried through, and handed back where it is refused.
-    width = 3 * int(head.estimated_size()) // max(1, head.height)
+    # As it came, a row is held four times at most: read, carried through, handed back where it is refused, and read
+    # for the next part meanwhile.
+    width = 4 * int(head.estimated_size()) // max(1, head.height)
     room = max(limit - held, limit // 4, 1)
     return max(1, min(-(-rows * (bytes_a_row + width) // room), MOST_PARTS))
 
 
 def look(inputs: Inputs, *, stop: bool = False) -> Seen:
-    """Pass over the claims' keys once; with `stop` only until they are seen not to be in the order of persons."""
+    """Pass over the claims' keys once, and with `stop` once more without the ids where they are in no order."""
     keys = inputs.claims
     names = [name for name in (keys.continues, keys.reverses) if name is not None]
-    return _look(keys.scan, keys.person_id, keys.claim_id, names, stop=stop)
+    seen = _look(keys.scan, keys.person_id, keys.claim_id, names, stop=stop)
+    return seen if seen.in_order or not stop else _look(keys.scan, keys.person_id, naming=names)
 
 
-def cut(inputs: Inputs, seen: Seen, *, rows: int, count: int, limit: int | None, folder: Path, told: Told) -> Plan:
-    """Cut the files of a run into `count` parts at most; what is not in order is written to pieces in `folder`.
+def cut(
+    inputs: Inputs,
+    seen: Seen,
+    *,
+    rows: int,
+    count: int,
+    limit: int | None,
+    folder: Path,
+    told: Told,
+    held: Held | None = None,
+) -> Plan:
+    """Cut the files of a run into `count` parts at most; what is not in order goes to pieces.
 
-    `seen` is what a whole `look` showed, `told` hears how many claims of how many are cut. Raises InputError where a
-    file cannot be read to its end, OutputError where the disk is full.
+    They are written into `folder`, or put into `held` where that is given. `seen` is what a whole `look` showed, `told`
+    hears how many claims of how many are cut. Raises InputError where a file cannot be read to its end, OutputError
+    where the disk is full.
     """
     keys = inputs.claims
     ranges = _ranges(inputs, seen.sample, count)
@@ -207,14 +234,15 @@ def cut(inputs: Inputs, seen: Seen, *, rows: int, count: int, limit: int | None,
     stays = seen.in_order and not len(twice) and ranges.of_person is None and not keys.scan.is_csv
     edges: dict[str, list[int] | None] = {}
     if stays:
-        edges["claims"] = _look(keys.scan, keys.person_id, bounds=ranges.bounds).edges
+        edges["claims"] = _edges_of(keys, seen, ranges.bounds, rows)
     else:
         edges["claims"] = None
-        _write_claims(keys, ranges, twice, Pieces(folder, "claims", keys.scan.place), lambda done: told(done, rows))
+        pieces = _pieces(folder, held, "claims", keys.scan)
+        _write_claims(keys, ranges, twice, pieces, lambda done: told(done, rows))
     for name, (scan, whose) in inputs.tables().items():
-        edges[name] = _cut_table(name, scan, whose, ranges, folder)
-    plan = Plan(seen.edges[-1], ranges.count, edges)
-    elsewhere = _named_by_others(inputs, plan, twice, folder) if seen.names_others else _NOBODY
+        edges[name] = _cut_table(scan, whose, ranges, lambda: _pieces(folder, held, name, scan))  # noqa: B023
+    plan = Plan(rows, ranges.count, edges)
+    elsewhere = _named_by_others(inputs, plan, twice, folder, held) if seen.names_others else _NOBODY
     with writing(folder, keys.scan.place):
         elsewhere.write_ipc(folder / ELSEWHERE)
     return plan
@@ -229,11 +257,13 @@ class Seen:
 
     `in_order` says that the keys never fall and none is empty, `ids_rise` that no claim_id can occur twice, `edges`
     where the ranges begin (of use where the keys are in order), `names_others` that some row names another claim.
+    `sample` has the keys of every `every`-th row, from the first on, but for empty ones.
     """
 
     in_order: bool
     ids_rise: bool
     sample: pl.Series
+    every: int
     edges: list[int]
     names_others: bool
 
@@ -274,7 +304,18 @@ def _look(
         if sum(map(len, kept)) > 2 * SAMPLE:
             kept, every = [pl.concat(kept).gather_every(2)], 2 * every
     sample = pl.concat(kept) if kept else pl.Series("key", [], pl.String)
-    return Seen(ordered, rise, sample.drop_nulls(), [0, *edges.tolist(), rows], named)
+    return Seen(ordered, rise, sample.drop_nulls(), every, [0, *edges.tolist(), rows], named)
+
+
+def _edges_of(keys: Keys, seen: Seen, bounds: list[str], rows: int) -> list[int]:
+    """Find the rows at which ranges of a file in order begin, between two rows of what was seen of it."""
+    edges = [0]
+    for bound in bounds:
+        after = int(seen.sample.search_sorted(bound, side="left"))
+        first = max(0, after - 1) * seen.every
+        some = keys.scan.frame.slice(first, seen.every + 1).select(keys.person_id.alias("key"))
+        edges.append(first + int(collect(keys.scan, some)["key"].search_sorted(bound, side="left")))
+    return [*edges, rows]
 
 
 def _never_falls(keys: pl.Series, last: str | None) -> bool:
@@ -368,7 +409,9 @@ def _ids_that_occur_twice(keys: Keys, rows: int, limit: int | None) -> pl.Series
     return same.filter(same.is_duplicated()).unique()
 
 
-def _write_claims(keys: Keys, ranges: _Ranges, twice: pl.Series, pieces: Pieces, told: Callable[[int], None]) -> None:
+def _write_claims(
+    keys: Keys, ranges: _Ranges, twice: pl.Series, pieces: Pieces | HeldPieces, told: Callable[[int], None]
+) -> None:
     """Write each row, as it came and with its place in the file, to the piece of its unit.
 
     Rows that share a claim_id go together, whosever they are, so that they are seen to.
@@ -389,25 +432,27 @@ def _write_claims(keys: Keys, ranges: _Ranges, twice: pl.Series, pieces: Pieces,
         told(done)
 
 
-def _cut_table(name: str, scan: Scan, whose: pl.Expr, ranges: _Ranges, folder: Path) -> list[int] | None:
+def _cut_table(
+    scan: Scan, whose: pl.Expr, ranges: _Ranges, where: Callable[[], Pieces | HeldPieces]
+) -> list[int] | None:
     """Cut a file beside the claims: give the edges of its parts where it is in order, else write pieces of it."""
     if ranges.of_person is None and not scan.is_csv:
         seen = _look(scan, whose, bounds=ranges.bounds)
         if seen.in_order:
             return seen.edges
-    pieces = Pieces(folder, name, scan.place)
+    pieces = where()
     for batch in batches(scan, scan.frame.with_columns(whose.alias("__person"))):
         pieces.append(batch.drop("__person"), ranges.of_persons(batch["__person"]))
     return None
 
 
-def _named_by_others(inputs: Inputs, plan: Plan, twice: pl.Series, folder: Path) -> pl.DataFrame:
+def _named_by_others(inputs: Inputs, plan: Plan, twice: pl.Series, folder: Path, held: Held | None) -> pl.DataFrame:
     """List the readable claims that a row of another part continues or reverses: claim_id, person_id."""
     keys = inputs.claims
     naming = [name for name in (keys.continues, keys.reverses) if name is not None]
     lost = []
     for number in range(plan.count):
-        part = plan._scan("claims", keys.scan, folder, number)
+        part = plan._scan("claims", keys.scan, folder, held, number)
         rows = collect(
             part, part.frame.select(keys.claim_id.alias("id"), *(n.alias(f"n{i}") for i, n in enumerate(naming)))
         )

@@ -307,6 +307,8 @@ def _worth(step: Step, position: int, origin: int, rules: Rules) -> int:
 
 def _value_at(step: Step, position: int) -> int:
     """Give the schedule's value at a position, in fen times bp."""
+    if position <= 0:
+        return 0
     return sum(length * rate for length, (_, rate) in zip(_stretches(step, 0, position), step.brackets, strict=True))
 
 

@@ -170,30 +170,52 @@ class SpellColumns:
     groups: tuple[str, ...]
 
 
-def classes_filled(policies: PolicySet, columns: Columns) -> npt.NDArray[Any]:
-    """Fill the insured classes that the table leaves open, by each version's own rule of age and sex."""
+ClassRules = dict[int, npt.NDArray[np.int8]]
+"""The insured class by age + 1 and sex + 1, of each version that was asked for it."""
+
+
+def classes_filled(policies: PolicySet, columns: Columns, known: ClassRules | None = None) -> npt.NDArray[Any]:
+    """Fill the insured classes that the table leaves open, by each version's own rule of age and sex.
+
+    `known` remembers what these versions said, for the next batch of claims.
+    """
     classes = columns.insured_class.astype(np.int8, copy=True)
     open_rows = np.flatnonzero(classes < 0)
     if len(open_rows):
-        rule = np.zeros((len(policies.versions), 132, 3), np.int8)
+        known = {} if known is None else known
         for number, version in enumerate(policies.versions):
-            for age in range(-1, 131):
-                for sex in range(-1, 2):
-                    name = class_by_rule(version, None if age < 0 else age, tables.SEXES[sex] if sex >= 0 else None)
-                    rule[number, age + 1, sex + 1] = tables.INSURED_CLASSES.index(name)
+            if number not in known:
+                known[number] = _class_rule(version)
+        rule = np.stack([known[number] for number in range(len(policies.versions))])
         ages = np.clip(columns.age[open_rows], -1, 130) + 1
         classes[open_rows] = rule[columns.version[open_rows], ages, columns.sex[open_rows].astype(np.int64) + 1]
     return classes
 
 
+def _class_rule(version: Policy) -> npt.NDArray[np.int8]:
+    """Ask a version for the class of every age from unknown (-1) to 130 and every sex."""
+    rule = np.zeros((132, 3), np.int8)
+    for age in range(-1, 131):
+        for sex in range(-1, 2):
+            name = class_by_rule(version, None if age < 0 else age, tables.SEXES[sex] if sex >= 0 else None)
+            rule[age + 1, sex + 1] = tables.INSURED_CLASSES.index(name)
+    return rule
+
+
 def kinds_of(
-    policies: PolicySet, dimensions: Dimensions, columns: Columns, spells: SpellColumns
+    policies: PolicySet,
+    dimensions: Dimensions,
+    columns: Columns,
+    spells: SpellColumns,
+    class_rules: ClassRules | None = None,
 ) -> tuple[npt.NDArray[np.int32], list[tuple[int, Facts]]]:
     """Give each claim its kind, and for each kind that occurs the version and facts that stand for it.
 
-    Returns (kind of each claim, int32; the kinds). All claims of a kind get the same answer from the law.
+    `class_rules` remembers what the versions said of ages, for the next batch of claims. Returns (kind of each claim,
+    int32; the kinds). All claims of a kind get the same answer from the law.
     """
     digits: list[tuple[npt.NDArray[Any], int]] = []
+    asks_class = "insured_class" in dimensions.coded
     version_years, version_year = _version_years(columns)
     digits.append((version_year, len(version_years)))
     coded = {
@@ -202,7 +224,7 @@ def kinds_of(
         "area": columns.area,
         "referral": columns.referral,
         "scheme": columns.scheme,
-        "insured_class": classes_filled(policies, columns) if "insured_class" in dimensions.coded else None,
+        "insured_class": classes_filled(policies, columns, class_rules) if asks_class else None,
         "residence": columns.residence,
         "sex": columns.sex,
         "family_doctor": columns.family_doctor,

@@ -15,7 +15,6 @@ import polars as pl
 from medfloor.errors import InputError, UsageError
 from medfloor.policy.model import GROUPS
 from medfloor.settlement.batch import Batch
-from medfloor.settlement.engines import run
 from medfloor.simulation.run import FAMILIES, World
 from medfloor.words import Phrase
 
@@ -201,13 +200,21 @@ def prices_of(world: World) -> Prices:
     )  # fmt: skip
 
 
-def copies_of(world: World, prices: Prices, batch: Batch, behaviour: Behaviour, *, seed: int) -> Ints:
+def expected_under(world: World, prices: Prices, batch: Batch) -> Array:
+    """Give the share of charges that patients expect to pay under another law, by the cells of `prices`."""
+    return _shares(prices.cell, len(prices.own), batch, world)
+
+
+def copies_of(
+    world: World, prices: Prices, batch: Batch, behaviour: Behaviour, *, seed: int, expected: Array | None = None
+) -> Ints:
     """Say how often each claim happens under another law: forgone (0), as before (1), or once or more again.
 
     Each claim has one random number, the same under all laws and draws, so that two laws differ by their prices and
-    not by chance. Claims of one law's batch and the world's must stand in the same order.
+    not by chance. Claims of one law's batch and the world's must stand in the same order. `expected` is what
+    `expected_under` gave for that law, where it is known.
     """
-    after = _shares(prices.cell, len(prices.own), batch, world)
+    after = expected_under(world, prices, batch) if expected is None else expected
     elasticity = np.where(prices.family == 0, behaviour.of("inpatient"), behaviour.of("outpatient"))
     ratio = arc_ratio(elasticity, prices.own, after)
     fall = np.divide(prices.own - after, prices.own, out=np.zeros_like(after), where=prices.own > 0)
@@ -221,7 +228,7 @@ def copies_of(world: World, prices: Prices, batch: Batch, behaviour: Behaviour, 
 
 def _shares(cell: Ints, cells: int, batch: Batch, world: World) -> Array:
     """Give the share of charges that stays with patients, by cell."""
-    pay = run(batch, "kernel" if batch.height > 1_000 else "auto", threads=world.threads).pay.sum(axis=0)
+    pay = world.paid(batch)
     total = np.bincount(cell, batch.frame["total_fen"].to_numpy(), minlength=cells)
     own = total - np.bincount(cell, pay, minlength=cells)
     found: Array = np.divide(own, total, out=np.zeros(cells), where=total > 0)

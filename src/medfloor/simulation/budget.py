@@ -100,7 +100,7 @@ def optimise(
         read_levers(vary, base.law.policies) if isinstance(vary, (str, Path)) else levers_of(vary, base.law.policies)
     )
     sticks = Yardsticks(definition, threshold, line, ppp)
-    world = World.of(population, base.law)
+    world = World.of(population, base.law, often=looks)
     trial = Trial.of(world, levers, sticks)
     now = trial.figures(world.batch, by_tier=True)
     limits = limits_of(budget, now)
@@ -148,7 +148,7 @@ def fresh_populations(
     from medfloor.synthetic import synthesise
 
     for one in np.random.SeedSequence([seed, role]).generate_state(number):
-        county = synthesise(people, seed=int(one), place=place)
+        county = synthesise(people, seed=int(one), place=place, checked=False)
         yield population_of(county.claims, county.people, county.households, county.spells, name=f"seed {one}")
 
 
@@ -183,7 +183,13 @@ def _people(world: World) -> float:
 def _trials(more: Iterable[Population], trial: Trial, base: Scenario, sticks: Yardsticks) -> Iterator[Trial]:
     """Give the trial of the same levers on each of more populations."""
     for one in more:
-        yield Trial.of(World.of(one, base.law, threads=trial.world.threads), trial.levers, sticks)
+        yield Trial.of(
+            World.of(one, base.law, threads=trial.world.threads, often=_OFTEN), trial.levers, sticks, like=trial
+        )
+
+
+_OFTEN = 20
+"""At least so often the claims of more people are settled: each for the status quo, four winners and a shortlist."""
 
 
 def _look(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,20 @@ from medfloor.measures.impoverishing import LineLike
 from medfloor.measures.influence import Array
 from medfloor.measures.result import SCHEMA, Result, label_of, name_of
 from medfloor.measures.sample import design_in
-from medfloor.simulation.behaviour import RESPONSES, Behaviour, Response, copies_of, prices_of, stated
+from medfloor.settlement.batch import Batch
+from medfloor.simulation.behaviour import (
+    RESPONSES,
+    Behaviour,
+    Prices,
+    Response,
+    copies_of,
+    expected_under,
+    prices_of,
+    stated,
+)
 from medfloor.simulation.contributions import Contributions, contributions_of
 from medfloor.simulation.funds import Premiums, about_premiums, funds_of, premiums_by, regions_of
-from medfloor.simulation.groups import group_name, groupings_of, payers, use_of, winners
+from medfloor.simulation.groups import Grouping, group_name, groupings_of, payers, use_of, winners
 from medfloor.simulation.households import Changed, most_changed, own_by_home
 from medfloor.simulation.jumps import Jump, jumps_of
 from medfloor.simulation.population import Population
@@ -224,17 +234,21 @@ def simulate(
     sizes: list[int] = []
     done, whole = 0, len(several) + draws
     for population in several:
-        world = World.of(population, scenarios[0].law)
+        world = World.of(population, scenarios[0].law, often=whole * _settlings(scenarios, response))
         sizes.append(world.persons)
         premiums = premiums_by(world, scenarios)
         here: list[Measured] = []
+        kept = Kept() if draws and not runs else None
         # Draws vary numbers and not people, so that those of one population speak for all.
         for draw in range(1 if runs else 1 + draws):
             rng = np.random.default_rng([seed, 2, len(runs), draw])
             place = _drawn_world(world, rng) if draw else world
             acting = response.drawn(rng) if draw and response else response
             asked = replace(options, design=_plain(options, place)) if draw else options
-            measured = measure(place, scenarios, acting, asked, premiums if place is world else None, seed=seed)
+            same = place is world
+            measured = measure(
+                place, scenarios, acting, asked, premiums if same else None, seed=seed, kept=kept if same else None
+            )
             # What a draw is for is its estimates: bills of millions are let go.
             here.append(replace(measured, bills={}) if draw or first is not None else measured)
             done += 1
@@ -248,6 +262,11 @@ def simulate(
         note = Phrase.of("simulation.sizes", least=f"{min(sizes):,}", most=f"{max(sizes):,}")
         return replace(found, notes=(*found.notes, note))
     return found
+
+
+def _settlings(scenarios: Sequence[Scenario], behaviour: Behaviour | None) -> int:
+    """Say how often `bills_of` settles the claims; with a response as if always, because that takes the kernel."""
+    return len(scenarios) if behaviour is None else 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -264,19 +283,61 @@ class Measured:
     with_premiums: Result | None
 
 
+@dataclass(slots=True, eq=False)
+class Kept:
+    """Be what of a world's bills does not hang on how use responds, so that draws of responses find it once.
+
+    `laws` has by scenario its batch and bills, `expected` the prices under it; `prices` are those of the baseline.
+    `groupings` part the people.
+    """
+
+    laws: dict[str, tuple[Batch, Bills]] = field(default_factory=dict)
+    expected: dict[str, Array] = field(default_factory=dict)
+    prices: Prices | None = None
+    groupings: tuple[Grouping, ...] = ()
+
+
 def bills_of(
-    world: World, scenarios: Sequence[Scenario], behaviour: Behaviour | None = None, *, seed: int = 20201123
+    world: World,
+    scenarios: Sequence[Scenario],
+    behaviour: Behaviour | None = None,
+    *,
+    seed: int = 20201123,
+    kept: Kept | None = None,
 ) -> dict[Key, Bills]:
-    """Settle a world under each scenario, and with a behaviour also with the response to each reform."""
-    found: dict[Key, Bills] = {(scenarios[0].name, "none"): world.settle(scenarios[0].law)}
-    prices = prices_of(world) if behaviour is not None else None
+    """Settle a world under each scenario, and with a behaviour also with the response to each reform.
+
+    `kept` holds what an earlier call for this world and these scenarios found, and is filled by this one.
+    """
+    first = scenarios[0]
+    _, base = _without_response(world, first, kept)
+    found: dict[Key, Bills] = {(first.name, "none"): base}
+    prices = kept.prices if kept is not None else None
+    if behaviour is not None and prices is None:
+        prices = prices_of(world)
+        if kept is not None:
+            kept.prices = prices
     for one in scenarios[1:]:
-        batch = world.under(one.law)
-        found[one.name, "none"] = world.bills(batch)
+        batch, found[one.name, "none"] = _without_response(world, one, kept)
         if behaviour is not None and prices is not None:
-            copies = copies_of(world, prices, batch, behaviour, seed=seed)
+            expected = kept.expected.get(one.name) if kept is not None else None
+            if expected is None:
+                expected = expected_under(world, prices, batch)
+                if kept is not None:
+                    kept.expected[one.name] = expected
+            copies = copies_of(world, prices, batch, behaviour, seed=seed, expected=expected)
             found[one.name, "stated"] = world.bills(world.responding(batch, copies))
     return found
+
+
+def _without_response(world: World, one: Scenario, kept: Kept | None) -> tuple[Batch, Bills]:
+    if kept is not None and one.name in kept.laws:
+        return kept.laws[one.name]
+    batch = world.under(one.law)
+    made = batch, world.bills(batch)
+    if kept is not None:
+        kept.laws[one.name] = made
+    return made
 
 
 def measure(
@@ -287,17 +348,22 @@ def measure(
     premiums: Premiums | None = None,
     *,
     seed: int = 20201123,
+    kept: Kept | None = None,
 ) -> Measured:
     """Settle a world under each scenario and measure protection, payers, groups, funds and use."""
     premiums = premiums if premiums is not None else premiums_by(world, scenarios)
-    bills = bills_of(world, scenarios, behaviour, seed=seed)
+    bills = bills_of(world, scenarios, behaviour, seed=seed, kept=kept)
     changes = contributions_of(world, scenarios, premiums)
     homes = world.homes
+    groupings = kept.groupings if kept is not None else ()
+    groupings = groupings or groupings_of(world)
+    if kept is not None:
+        kept.groupings = groupings
     return Measured(
         bills,
         _protection(world, bills, changes, options, premiums=False),
         payers(world, homes, bills, design=options.design),
-        winners(world, homes, bills, groupings_of(world), changes.people, design=options.design),
+        winners(world, homes, bills, groupings, changes.people, design=options.design),
         funds_of(world, bills, premiums, changes, design=options.design),
         use_of(world, bills, design=options.design),
         regions_of(world, bills, scenarios, premiums, design=options.design),

@@ -14,7 +14,7 @@ from medfloor.intake import yuan_of
 from medfloor.policy.model import GROUPS
 from medfloor.settlement.batch import Batch
 from medfloor.settlement.engines import run
-from medfloor.settlement.explain import Explanation, explain, render
+from medfloor.settlement.explain import Explanation, explain_each, render
 from medfloor.settlement.reversal import subset
 from medfloor.simulation.behaviour import statuses_of
 from medfloor.simulation.run import Array, Bills, Ints, World
@@ -71,13 +71,17 @@ def most_changed(
     change = world.by_home(after.own) - world.by_home(before.own)
     order = np.argsort(-np.abs(change), kind="stable")[:most]
     chosen = [int(home) for home in order if abs(change[home]) >= 0.01]
+    if not chosen:
+        return ()
     status = statuses_of(world)
-    batches = (world.under(baseline.law), world.under(other.law)) if chosen else ()
+    batches = (world.under(baseline.law), world.under(other.law))
+    people = [np.flatnonzero(world.home == home) for home in chosen]
+    moved = [_moved(world, batches, persons) for persons in people]
+    contract = _contract(world, batches[0], np.concatenate(people))
+    told = [explain_each([one for one, _ in moved], *contract, law) for law in (baseline.law, other.law)]
     found = []
-    for home in chosen:
-        persons = np.flatnonzero(world.home == home)
+    for home, persons, (claim_id, articles), *explained in zip(chosen, people, moved, *told, strict=True):
         held = [int(one) for one in status[persons] if one >= 0]
-        claim_id, articles, told = _explained(world, baseline, other, batches, persons)
         payers = tuple(
             (tier, float(before.of_tier(tier)[persons].sum()), float(after.of_tier(tier)[persons].sum()))
             for tier in dict.fromkeys((*before.tiers, *after.tiers))
@@ -86,32 +90,27 @@ def most_changed(
         found.append(
             Changed(
                 other.name, str(world.homes["household_id"][home]), float(world.homes["size"][home]),
-                GROUPS[min(held)] if held else "none", own[0], own[1], payers, claim_id, articles, *told,
+                GROUPS[min(held)] if held else "none", own[0], own[1], payers, claim_id, articles, *explained,
             )
         )  # fmt: skip
     return tuple(found)
 
 
-def _explained(
-    world: World, baseline: Scenario, other: Scenario, batches: Sequence[Batch], persons: Ints
-) -> tuple[str, tuple[tuple[str, str], ...], tuple[Explanation, Explanation]]:
-    """Explain the claim of these people whose payments changed most, under both laws."""
+def _moved(world: World, batches: Sequence[Batch], persons: Ints) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Find the claim of these people whose payments changed most, and the articles of the tiers that changed there."""
     parts = []
     for batch in batches:
         rows = np.flatnonzero(np.isin(world.person_of(batch), persons))
         part = subset(batch, rows)
-        parts.append((part, run(part, "reference").pay))
+        parts.append((part, run(part, "few").pay))
     (one, old), (two, new) = parts
     # Another law may sort people into other units, so claims meet by their id.
     place = {name: at for at, name in enumerate(two.frame["claim_id"])}
     match = np.array([place[name] for name in one.frame["claim_id"]], np.int64)
     moved = np.abs(new.sum(axis=0)[match] - old.sum(axis=0))
     at = int(np.argmax(moved))
-    claim_id = str(one.frame["claim_id"][at])
     articles = _articles(two, int(match[at]), _by_tier(one, old, at), _by_tier(two, new, int(match[at])))
-    claims, people, spells = _contract(world, one)
-    told = [explain(claim_id, claims, people, spells, law) for law in (baseline.law, other.law)]
-    return claim_id, articles, (told[0], told[1])
+    return str(one.frame["claim_id"][at]), articles
 
 
 def _by_tier(batch: Batch, pay: Ints, at: int) -> dict[str, int]:
@@ -124,14 +123,16 @@ def _articles(batch: Batch, at: int, before: dict[str, int], after: dict[str, in
     return tuple((tier, steps[tier]) for tier in moved if steps.get(tier))
 
 
-def _contract(world: World, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Write the rows behind a few claims as the contract has them, for the explanation."""
-    ids = world.batch.register.person_ids.gather(np.unique(world.person_of(batch))).implode()
+def _contract(world: World, batch: Batch, persons: Ints) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Write the rows behind the claims of a few people as the contract has them, for the explanation."""
+    here = np.flatnonzero(np.isin(world.person_of(batch), persons))
+    claims = batch.frame[here]
+    ids = world.batch.register.person_ids.gather(np.unique(world.person_of(batch)[here])).implode()
     register = world.batch.register.rows
     inside = [one for one in tables.WITHIN if one in batch.frame.columns]
-    claims = _decoded(batch.frame.drop(inside), tables.CLAIMS)
     people = _decoded(register.filter(pl.col("person_id").is_in(ids)), tables.PEOPLE)
-    return claims, people, world.spells.accepted.filter(pl.col("person_id").is_in(ids))
+    spells = world.spells.accepted.filter(pl.col("person_id").is_in(ids))
+    return _decoded(claims.drop(inside), tables.CLAIMS), people, spells
 
 
 def _decoded(frame: pl.DataFrame, table: tables.Table) -> pl.DataFrame:

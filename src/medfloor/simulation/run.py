@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from medfloor.errors import InputError, UsageError
 from medfloor.intake import Claims, People, Spells, read_claims, read_people, read_spells
 from medfloor.policy.load import groups_of
 from medfloor.settlement.batch import Asked, Batch, Law, prepare, same_order, under
-from medfloor.settlement.engines import run
+from medfloor.settlement.engines import Engine, Outcome, engine_for, is_loaded, run
 from medfloor.settlement.reversal import subset
 from medfloor.settlement.settle import processors
 from medfloor.simulation.population import Population
@@ -72,7 +73,8 @@ class World:
     """Be a population made ready under a baseline: its claims in the order of settlement, its people, its households.
 
     `home` gives each person a place in `homes` (-1: none there). `refused` says how many claims could not be settled
-    under the baseline, for which reason; they are left out under every law.
+    under the baseline, for which reason; they are left out under every law. The claims are settled by `engine` for as
+    many `turns` as were asked for.
     """
 
     population: Population
@@ -85,12 +87,15 @@ class World:
     refused: dict[str, int]
     family: npt.NDArray[np.int8]
     threads: int
+    engine: Engine | Literal["few"]
+    turns: Iterator[int]
     known: dict[Any, Asked] = field(default_factory=dict, repr=False)
     spent: list[_Spent] = field(default_factory=list, repr=False)
+    last: list[tuple[Batch, Ints]] = field(default_factory=list, repr=False)
 
     @classmethod
-    def of(cls, population: Population, law: Law, *, threads: int | None = None) -> World:
-        """Read a population and put its claims into the order of settlement.
+    def of(cls, population: Population, law: Law, *, threads: int | None = None, often: int = 5) -> World:
+        """Read a population and put its claims into the order of settlement; `often` guesses how often to settle them.
 
         Raises UsageError many_years where the claims are of several and none was chosen; InputError no_rows where no
         claim can be settled; and what reading and preparing raise.
@@ -117,7 +122,7 @@ class World:
         family = (batch.columns.care_type != tables.CARE_TYPES.index("inpatient")).astype(np.int8)
         return cls(
             population, law, batch, people, spells, population.households, home, refused, family,
-            threads or processors(),
+            threads or processors(), engine_for(batch.height * often), iter(range(often)),
         )  # fmt: skip
 
     @property
@@ -152,7 +157,7 @@ class World:
 
     def bills(self, batch: Batch) -> Bills:
         """Settle a batch of these people's claims and add up by person."""
-        outcome = run(batch, "kernel" if batch.height > _FEW else "auto", threads=self.threads)
+        outcome = self.outcome(batch)
         person = self.person_of(batch)
         spent = self._spent(batch, person)
         by_family = []
@@ -166,6 +171,27 @@ class World:
             spent.units,
             np.array(by_family, np.float64).reshape(len(batch.law.layout.tiers), len(FAMILIES)),
         )
+
+    def outcome(self, batch: Batch) -> Outcome:
+        """Settle a batch of these people's claims."""
+        if batch.frame is not self.batch.frame:
+            # Claims put together anew may stand there twice under one id. The reference knows stays by their ids, so
+            # that which engine settles them must not hang on what is loaded.
+            return run(batch, "kernel" if batch.height > _FEW_ANEW else "few", threads=self.threads)
+        # What was planned for few settlements is not kept up beyond them, nor once compiled code is there.
+        planned = not is_loaded() and next(self.turns, None) is not None
+        found = run(batch, self.engine if planned else "auto", threads=self.threads)
+        # Only these are remembered: claims put together anew would stay in memory.
+        self.last[:] = [(batch, found.pay.sum(axis=0))]
+        return found
+
+    def paid(self, batch: Batch) -> Ints:
+        """Give what all tiers together pay for each claim, in fen; of the law that was settled last it is known."""
+        for settled, paid in self.last:
+            if settled is batch:
+                return paid
+        found: Ints = self.outcome(batch).pay.sum(axis=0)
+        return found
 
     def _spent(self, batch: Batch, person: Ints) -> _Spent:
         """Add up what a batch's care costs; that of the same claims once for all laws."""
@@ -224,7 +250,7 @@ class World:
         return subset(batch, np.repeat(np.arange(batch.height), copies))
 
 
-_FEW = 1_000
+_FEW_ANEW = 1_000
 
 
 def _of_year(frame: pl.DataFrame, population: Population) -> pl.DataFrame:

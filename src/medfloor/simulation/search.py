@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from medfloor.sparing import ready
+
 Point = tuple[int, ...]
 Objective = Callable[[Point], float]
 
@@ -97,6 +99,7 @@ def _evolve(
     rng: np.random.Generator,
     starts: Sequence[Point],
 ) -> None:
+    ready("scipy.optimize")
     from scipy.optimize import differential_evolution
 
     before = used()

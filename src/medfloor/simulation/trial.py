@@ -7,7 +7,7 @@ paid is added up by household.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,10 +18,9 @@ from pydantic import BaseModel
 from medfloor.errors import PolicyError
 from medfloor.policy.compile import profiles_of
 from medfloor.policy.load import PolicySet
-from medfloor.policy.model import Part, Policy, StatusDay, Tier, When
+from medfloor.policy.model import Part, Policy, When
 from medfloor.policy.resolve import Facts, Rules, Step, fits, resolve
 from medfloor.settlement.batch import Asked, Batch, Law, under
-from medfloor.settlement.engines import run
 from medfloor.simulation.aims import Aims, Yardsticks
 from medfloor.simulation.behaviour import Behaviour, Prices, copies_of
 from medfloor.simulation.packages import Levers
@@ -29,7 +28,6 @@ from medfloor.simulation.run import World
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-_FEW = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,8 @@ class Trial:
     """Be a world made ready to try packages on.
 
     `fixed` is what each household would bear if nothing were paid; `place` gives each claim its household, counted from
-    1 (0: none), `weight` each household's weight in front of which stands the 1 of people without a household.
+    1 (0: none), `weight` each household's weight in front of which stands the 1 of people without a household. What
+    the laws of some packages answered is kept in `answered`, which trials of the same levers on other people share.
     """
 
     world: World
@@ -62,6 +61,7 @@ class Trial:
     place: Ints
     weight: Array
     aims: Aims
+    answered: _Answered
 
     @property
     def yardsticks(self) -> Yardsticks:
@@ -69,20 +69,29 @@ class Trial:
         return self.aims.yardsticks
 
     @classmethod
-    def of(cls, world: World, levers: Levers, yardsticks: Yardsticks | None = None) -> Trial:
-        """Make a world ready. Raises what `Aims.of` raises where a definition needs what the households do not have."""
+    def of(
+        cls, world: World, levers: Levers, yardsticks: Yardsticks | None = None, *, like: Trial | None = None
+    ) -> Trial:
+        """Make a world ready, knowing what a trial of the same levers on other people found (`like`).
+
+        Raises what `Aims.of` raises where a definition needs what the households do not have.
+        """
         homes = world.homes
         aims = Aims.of(homes, yardsticks)
         known: dict[Any, Asked] = {}
-        under(world.batch, replace(world.law), world.spells, known)
+        batch = under(world.batch, replace(world.law), world.spells, known)
         (asked,) = known.values()
-        recipes, of_kind = _recipes(levers, asked.kinds)
+        told: list[Rules] | None = None
+        kinds, first = np.unique(asked.kind, return_index=True)
+        if levers.policies is world.law.policies and len(kinds) == len(asked.kinds):
+            told = [batch.rules[number] for number in batch.profile[first]]
+        recipes, of_kind = _recipes(levers, asked.kinds, told)
         home = world.home[world.batch.person]
         total = np.bincount(home + 1, world.batch.frame["total_fen"].to_numpy(), minlength=homes.height + 1)
         outside = homes["oop_outside"].fill_null(0.0).to_numpy()
         return cls(
             world, levers, asked, recipes, of_kind[asked.kind], total[1:] / 100 + outside, home + 1,
-            np.concatenate([np.ones(1), aims.weight]), aims,
+            np.concatenate([np.ones(1), aims.weight]), aims, like.answered if like is not None else {},
         )  # fmt: skip
 
     def batch(self, point: Sequence[int]) -> Batch:
@@ -96,7 +105,9 @@ class Trial:
         if _grows(policies):
             # What lifts a cap also cuts the years into bands, so that all is asked again.
             return self.world.under(Law.of(policies))
-        rules = _resolved(self.recipes, policies)
+        while len(self.answered) > _KEPT:
+            del self.answered[next(iter(self.answered))]
+        rules = _resolved(self.recipes, policies, self.answered.setdefault(tuple(point), {}))
         return replace(
             self.world.batch,
             law=moved,
@@ -110,10 +121,10 @@ class Trial:
 
     def figures(self, batch: Batch, *, by_tier: bool = False) -> Figures:
         """Settle a batch of these people's claims and measure what it does."""
-        outcome = run(batch, "kernel" if batch.height > _FEW else "auto", threads=self.world.threads)
+        outcome = self.world.outcome(batch)
         same = batch.register is self.world.batch.register
         place = self.place if same else self.world.home[self.world.person_of(batch)] + 1
-        paid = self._by_home(place, outcome.pay.sum(axis=0))
+        paid = self._by_home(place, self.world.paid(batch) if same else outcome.pay.sum(axis=0))
         tiers: tuple[str, ...] = ()
         sums: tuple[float, ...] = ()
         if by_tier:
@@ -149,6 +160,14 @@ class _Cell:
     version: int
     tier: int
     facts: Facts
+    key: tuple[Any, ...]
+
+
+_Answered = dict[tuple[int, ...], dict[tuple[Any, ...], Step]]
+"""By point of the grid and key of a cell: the step that the law of that package answers with."""
+
+_KEPT = 200
+"""Points whose answers are kept: more than are ever tried on one population after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,23 +181,30 @@ class _Recipe:
     ceilings: bool
 
 
-def _recipes(levers: Levers, kinds: Sequence[tuple[int, Facts]]) -> tuple[tuple[_Recipe, ...], npt.NDArray[np.int32]]:
-    """Say how the rules of each kind of claim follow from the moving numbers; kinds that always agree share one."""
+def _recipes(
+    levers: Levers, kinds: Sequence[tuple[int, Facts]], told: Sequence[Rules] | None
+) -> tuple[tuple[_Recipe, ...], npt.NDArray[np.int32]]:
+    """Say how the rules of each kind of claim follow from the moving numbers; kinds that always agree share one.
+
+    `told` are the rules of the kinds before anything moves, where they are known.
+    """
     cells: dict[Any, _Cell] = {}
+    asking: _Asking = {}
     recipes: dict[Any, int] = {}
     made: list[_Recipe] = []
     of_kind = []
     for number, (version, facts) in enumerate(kinds):
         policy = levers.policies.versions[version]
         tiers, pots, ceilings = levers.touched(version)
-        rules = resolve(policy, facts)
+        rules = resolve(policy, facts) if told is None else told[number]
         steps: list[Step | _Cell] = []
         for step in rules.steps:
             tier = policy.tiers[step.tier_index]
             part = next(one for one in tier.parts if one.id == step.part)
             if tier.id in tiers or pots.intersection(part.pots):
-                key = (version, tier.id, _answers(policy, tier, part, step.group, facts))
-                steps.append(cells.setdefault(key, _Cell(version, step.tier_index, facts)))
+                answers = _answers(policy, (version, step.tier_index), part, step.group, facts, asking)
+                key = (version, tier.id, answers)
+                steps.append(cells.setdefault(key, _Cell(version, step.tier_index, facts, key)))
             else:
                 steps.append(step)
         # A ceiling that moves is asked for each kind: there are few, and they look at all tiers.
@@ -194,30 +220,44 @@ def _recipes(levers: Levers, kinds: Sequence[tuple[int, Facts]]) -> tuple[tuple[
     return tuple(made), np.array(of_kind, np.int32)
 
 
-def _answers(policy: Policy, tier: Tier, part: Part, group: str, facts: Facts) -> tuple[Any, ...]:
-    """Answer every question that a part and its pots ask, whether it matters now or not."""
-    day = tier.status_day or policy.status_day
-    pots = [pot for pot in policy.pots if pot.id in part.pots]
+_Asking = dict[tuple[int, int, str], tuple[list[When], list[When]]]
+"""The conditions below a part, and those below its pots, by version, tier and part."""
+
+
+def _answers(
+    policy: Policy, place: tuple[int, int], part: Part, group: str, facts: Facts, asking: _Asking
+) -> tuple[Any, ...]:
+    """Answer every question that a part and its pots ask, whether it matters now or not.
+
+    `place` is the version and the tier. The conditions are looked for once and kept in `asking`.
+    """
+    day = policy.tiers[place[1]].status_day or policy.status_day
+    below = asking.get((*place, part.id))
+    if below is None:
+        pots = [pot for pot in policy.pots if pot.id in part.pots]
+        below = asking[(*place, part.id)] = (list(_conditions(part)), list(_conditions(pots)))
     return (
         part.id, group, facts.facility_level, facts.benefit_year,
-        tuple(_asked_below(part, facts, group, day)),
-        tuple(_asked_below(pots, facts, group, day)),
+        *(tuple(fits(when, facts, group, day) for when in conditions) for conditions in below),
     )  # fmt: skip
 
 
-def _asked_below(node: Any, facts: Facts, group: str, day: StatusDay) -> list[bool]:
+def _conditions(node: Any) -> Iterator[When]:
+    """List the conditions below a part of a policy, in their order."""
     if isinstance(node, When):
-        return [fits(node, facts, group, day)]
+        yield node
+        return
     if isinstance(node, BaseModel):
         node = [getattr(node, name) for name in type(node).model_fields]
     if isinstance(node, list):
-        return [answer for one in node for answer in _asked_below(one, facts, group, day)]
-    return []
+        for one in node:
+            yield from _conditions(one)
 
 
-def _resolved(recipes: Sequence[_Recipe], policies: PolicySet) -> tuple[Rules, ...]:
-    """Work out the rules of each recipe under moved numbers."""
-    answered: dict[int, Step] = {}
+def _resolved(
+    recipes: Sequence[_Recipe], policies: PolicySet, answered: dict[tuple[Any, ...], Step]
+) -> tuple[Rules, ...]:
+    """Work out the rules of each recipe under moved numbers; what is `answered` already is not asked again."""
     found = []
     for recipe in recipes:
         policy = policies.versions[recipe.version]
@@ -226,9 +266,10 @@ def _resolved(recipes: Sequence[_Recipe], policies: PolicySet) -> tuple[Rules, .
             if isinstance(one, Step):
                 steps.append(one)
                 continue
-            if id(one) not in answered:
-                answered[id(one)] = _step(policies.versions[one.version], one)
-            steps.append(answered[id(one)])
+            step = answered.get(one.key)
+            if step is None:
+                step = answered[one.key] = _step(policies.versions[one.version], one)
+            steps.append(step)
         ceilings = recipe.rules.ceilings
         if recipe.ceilings:
             ceilings = resolve(policy.model_copy(update={"tiers": []}), recipe.facts).ceilings

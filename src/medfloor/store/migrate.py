@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
-from alembic.util import CommandError
 
 from medfloor.errors import StoreError
 from medfloor.store.engine import Store
 from medfloor.store.schema import metadata
 
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
 _VERSIONS = Path(__file__).parent / "migrations"
+_MARK = sa.table("alembic_version", sa.column("version_num", sa.String))
 _LOCK = 0x6D66_0001
 """The advisory lock of PostgreSQL under which one program changes tables at a time."""
 
@@ -47,8 +46,11 @@ def downgrade(store: Store, to: str = "base") -> None:
 
 def current(store: Store) -> str | None:
     """Give the version of the store's tables, or None for an empty store."""
+    # Asked here without alembic, whose import takes longer than a small command's work.
     with store.reading() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not sa.inspect(connection).has_table(_MARK.name):
+            return None
+        return connection.execute(sa.select(_MARK.c.version_num)).scalar_one_or_none()
 
 
 def check(store: Store) -> None:
@@ -57,31 +59,48 @@ def check(store: Store) -> None:
     Raises StoreError: schema_missing (no tables), schema_old (an upgrade is due), schema_new (of a later medfloor).
     """
     version = current(store)
-    scripts = _scripts()
+    known = versions()
     if version is None:
         raise StoreError("schema_missing", "the store has no tables yet; run medfloor admin init")
-    if version == scripts.get_current_head():
+    if version == known[-1]:
         return
-    if not _knows(scripts, version):
+    if version not in known:
         raise StoreError("schema_new", f"the store has version {version} of a later medfloor; install that one")
     raise StoreError(
         "schema_old", f"the store has version {version}; back it up, then run medfloor admin init to bring it up"
     )
 
 
+def versions() -> list[str]:
+    """List the versions of tables that this program knows, the newest last: each has a file of its name.
+
+    >>> versions()
+    ['0001', '0002']
+    """
+    return sorted(path.stem.removeprefix("v") for path in (_VERSIONS / "versions").glob("v*.py"))
+
+
 def differences(store: Store) -> list[Any]:
     """List how the tables differ from what `schema` declares; for tests."""
     from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
 
     with store.reading() as connection:
         return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
 
 
 def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
     return ScriptDirectory(str(_VERSIONS))
 
 
 def _run(store: Store, steps: Callable[[Any, MigrationContext], Any]) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script.revision import ResolutionError
+    from alembic.util import CommandError
+
     try:
         with store.writing() as connection:
             if store.is_postgresql:
@@ -91,10 +110,3 @@ def _run(store: Store, steps: Callable[[Any, MigrationContext], Any]) -> None:
                 environment.run_migrations()
     except (CommandError, ResolutionError):
         raise StoreError("schema_new", "the store has a version of a later medfloor; install that one") from None
-
-
-def _knows(scripts: ScriptDirectory, version: str) -> bool:
-    try:
-        return scripts.get_revision(version) is not None
-    except (CommandError, ResolutionError):
-        return False

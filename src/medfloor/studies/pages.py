@@ -20,7 +20,7 @@ from medfloor.intake.files import write_bytes
 from medfloor.measures.result import Result
 from medfloor.reports.captions import definition_of, head_of, notes_of
 from medfloor.reports.fits import printed_fit, printed_fits
-from medfloor.reports.printed import Printed, as_gt, as_markdown
+from medfloor.reports.printed import Printed, as_gt, as_html, as_markdown
 from medfloor.reports.tables import grid_of
 from medfloor.reports.typeface import FAMILIES
 from medfloor.reports.workbook import Cell, Figure, Sheet, result_sheet, words_sheet, workbook
@@ -172,8 +172,7 @@ def page(study: Study, drawn: Mapping[str, bytes | str], lang: str = "en") -> st
 
 
 def _shown(table: Printed, name: str) -> str:
-    made: str = as_gt(table, name=f"t-{name}").tab_options(table_font_size="13px", data_row_padding="3px").as_raw_html()
-    return made
+    return as_html(as_gt(table, name=f"t-{name}").tab_options(table_font_size="13px", data_row_padding="3px"))
 
 
 def markdown(study: Study, drawn: Mapping[str, bytes | str], lang: str = "en") -> str:

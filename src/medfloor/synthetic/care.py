@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medfloor.errors import InputError
+from medfloor.sparing import ready
 from medfloor.synthetic.draws import Array, Ints, allotted, chosen, labels_of, place_in_run, spread_out, stream
 from medfloor.synthetic.health import Health
 from medfloor.synthetic.homes import Homes
@@ -172,6 +173,7 @@ def _codes(place: Place) -> tuple[str, ...]:
 
 
 def _stays(place: Place, people: _People, codes: tuple[str, ...], rng: np.random.Generator) -> _Part:
+    ready("scipy.special")
     from scipy.special import ndtri
 
     count = round(place.value("care.admissions") / 100 * len(people.row))

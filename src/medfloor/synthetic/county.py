@@ -11,7 +11,7 @@ import polars as pl
 from medfloor import __version__
 from medfloor.errors import InputError, UsageError
 from medfloor.synthetic.burden import make_burden
-from medfloor.synthetic.calibration import Calibration
+from medfloor.synthetic.calibration import Calibration, Check
 from medfloor.synthetic.care import Care, make_care, total_of
 from medfloor.synthetic.draws import Array, Ints, counts_of, stream
 from medfloor.synthetic.health import Health, make_health
@@ -52,13 +52,14 @@ class County:
         }  # fmt: skip
 
 
-def synthesise(people: int, *, seed: int, place: Place | None = None, years: int = 1) -> County:
+def synthesise(people: int, *, seed: int, place: Place | None = None, years: int = 1, checked: bool = True) -> County:
     """Make a county of so many people, calibrated to a place's figures; the same seed gives the same tables.
 
     A province (a place with counties) gets each of its counties with its share of the people, from a seed that follows
     from the seed and the county's id. `years` is the number of years with claims (1 to 8), each calibrated to the same
     figures: no trend, no births and deaths. Figures that need a settlement are checked by
-    `medfloor.simulation.validate`. Nothing is fitted to microdata.
+    `medfloor.simulation.validate`. Nothing is fitted to microdata. Who only needs the tables asks for a county that is
+    not `checked`: the same tables, and a calibration without checks, for which a year more would have to be made up.
 
     Raises UsageError: bad_people, bad_years, bad_seed; InputError bad_place where the figures contradict each other.
 
@@ -77,11 +78,11 @@ def synthesise(people: int, *, seed: int, place: Place | None = None, years: int
         raise UsageError("bad_seed", f"seed {seed}: give a whole number from 0 to {(1 << 63) - 1:,}")
     place = place or shipped_place()
     if place.counties:
-        return _province(place, people, seed, years)
-    return _county(place, people, seed, years, "")
+        return _province(place, people, seed, years, checked)
+    return _county(place, people, seed, years, "", checked)
 
 
-def _province(place: Place, people: int, seed: int, years: int) -> County:
+def _province(place: Place, people: int, seed: int, years: int, checked: bool) -> County:
     """Make each county of a province by itself, and put their tables one below the other."""
     counts = counts_of([share for share, _ in place.counties], people)
     made = []
@@ -92,7 +93,7 @@ def _province(place: Place, people: int, seed: int, years: int) -> County:
                 f"{people:,} people: of them only {count:,} live in county {county.id}, and a county needs {LEAST:,}",
             )
         mark = f"{number:0{len(str(len(counts)))}d}-"
-        made.append(_county(county, int(count), _seed_of(seed, county.id), years, mark))
+        made.append(_county(county, int(count), _seed_of(seed, county.id), years, mark, checked))
     checks = tuple(
         replace(one, county=county.id)
         for (_, county), part in zip(place.counties, made, strict=True)
@@ -108,7 +109,7 @@ def _seed_of(seed: int, county: str) -> int:
     return int(np.random.SeedSequence([seed, zlib.crc32(county.encode())]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _county(place: Place, people: int, seed: int, years: int, mark: str) -> County:
+def _county(place: Place, people: int, seed: int, years: int, mark: str, checked: bool) -> County:
     """Make one county; `mark` begins the numbers in its ids, so that those of a province differ, and is empty else."""
     homes = make_homes(place, people, seed)
     means = make_means(place, homes, seed)
@@ -118,12 +119,14 @@ def _county(place: Place, people: int, seed: int, years: int, mark: str) -> Coun
     if not (enrolment.scheme == RESIDENT).any():
         raise InputError("bad_place", f"insurance.residents: among {people:,} people is no resident, so no claims")
     cares = [make_care(place, homes, health, enrolment, seed, year) for year in range(years)]
-    # Who stays dear can only be seen in a second year, which is not written when it was not asked for.
-    second = cares[1] if years > 1 else make_care(place, homes, health, enrolment, seed, 1)
     claimed = total_of(cares[0], homes.people) / 100
     outside, expected = make_burden(place, homes, means, health, enrolment, claimed, seed)
     spending = consumption_of(place, homes, means, outside + expected)
-    checks = checks_of(place, homes, means, health, enrolment, spells, cares[0], second, spending)
+    checks: tuple[Check, ...] = ()
+    if checked:
+        # Who stays dear can only be seen in a second year, which is not written when it was not asked for.
+        second = cares[1] if years > 1 else make_care(place, homes, health, enrolment, seed, 1)
+        checks = checks_of(place, homes, means, health, enrolment, spells, cares[0], second, spending)
     persons = _people_table(place, homes, health, enrolment, seed, mark)
     return County(
         persons,

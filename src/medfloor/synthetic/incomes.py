@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medfloor.sparing import ready
 from medfloor.synthetic.assumed import Assumed
 from medfloor.synthetic.draws import Array, Flags, Ints, stream
 from medfloor.synthetic.illness import Illness, Members
@@ -99,6 +100,7 @@ def healthy_incomes(income: Array, urban: Flags, years: int, numbers: Assumed, s
     and a passing part; the score of a later year is read from the incomes of the first, so that every year has the same
     distribution but for chance.
     """
+    ready("scipy.special")
     from scipy.special import ndtr, ndtri
 
     rng = stream(seed, "luck")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
 from medfloor.errors import InputError
+from medfloor.sparing import ready
 from medfloor.synthetic.draws import Array, Ints, root, stream
 from medfloor.synthetic.homes import Homes
 from medfloor.synthetic.place import Place
 
 _KNOTS = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+_APART = np.diff(_KNOTS)
 _GRID = 20_000
 _SEARCHED = 60_000
 
@@ -43,30 +46,71 @@ class IncomeCurve:
             raise InputError("bad_place", "income.fifths: five means that rise from above zero are needed")
         if top_index <= 1:
             raise InputError("bad_place", "income.top_index: a Pareto index above 1 is needed for a mean to exist")
-        self._index = top_index
-        self._logs = np.log(fifths)
-        share = (np.arange(_GRID) + 0.5) / _GRID
+        logs = np.log(fifths)
+        places = _Places.of((np.arange(_GRID) + 0.5) / _GRID, top_index)
         for _ in range(60):
-            reached = self.at(share).reshape(5, -1).mean(axis=1)
-            self._logs = self._logs + np.log(fifths / reached)
-            if not (np.diff(self._logs) > 0).all():
+            reached = places.incomes(logs).reshape(5, -1).mean(axis=1)
+            before, logs = logs, logs + np.log(fifths / reached)
+            if not (np.diff(logs) > 0).all():
                 raise InputError("bad_place", "income.fifths: no rising distribution has these means of fifths")
+            if (logs == before).all():  # every further round would give the same
+                break
+        self._index = top_index
+        self._logs = logs
 
     def at(self, share: Array) -> Array:
         """Give income a head at shares of the population ranked by it, between 0 and 1."""
-        # SciPy's interpolation takes half a second to load, which who only reads a population need not wait for.
-        from scipy.interpolate import PchipInterpolator
+        return _Places.of(share, self._index).incomes(self._logs)
 
-        middle = np.exp(PchipInterpolator(_KNOTS, self._logs)(np.clip(share, _KNOTS[0], _KNOTS[-1])))
+
+@dataclass(frozen=True)
+class _Places:
+    """Be shares of the population and all that of their incomes does not hang on the middles of the fifths.
+
+    `piece` is the stretch between knots in which a share lies, `beyond` how far beyond its first knot; `low` and `high`
+    are what incomes below the lowest knot and above the highest are multiplied by.
+    """
+
+    piece: Ints
+    beyond: Array
+    low: Array
+    high: Array
+
+    @classmethod
+    def of(cls, share: Array, top_index: float) -> _Places:
+        inner = np.clip(share, _KNOTS[0], _KNOTS[-1])
+        piece = np.minimum(np.searchsorted(_KNOTS, inner, side="right") - 1, len(_APART) - 1)
         low = np.sqrt(np.minimum(share, _KNOTS[0]) / _KNOTS[0])
-        high = (np.minimum(1.0, (1 - share) / (1 - _KNOTS[-1]))) ** (-1 / self._index)
-        return np.asarray(middle * low * high, np.float64)
+        high = np.ones(len(share))
+        top = np.flatnonzero(share > _KNOTS[-1])
+        high[top] = np.minimum(1.0, (1 - share[top]) / (1 - _KNOTS[-1])) ** (-1 / top_index)
+        return cls(piece, inner - _KNOTS[piece], low, high)
+
+    def incomes(self, logs: Array) -> Array:
+        """Give incomes where the logarithms of quantiles go through `logs` at the knots."""
+        cubic = _cubic(logs)[:, self.piece]
+        squared = self.beyond * self.beyond
+        # The order of SciPy's sums, so that its PchipInterpolator gives the same bits; a test holds them together.
+        told = cubic[3] + cubic[2] * self.beyond + cubic[1] * squared + cubic[0] * (squared * self.beyond)
+        return np.asarray(np.exp(told) * self.low * self.high, np.float64)
+
+
+def _cubic(values: Array) -> Array:
+    """Give the four coefficients, highest power first, of each piece of the monotone cubic through rising values."""
+    found: Array = ready("scipy.interpolate").PchipInterpolator(_KNOTS, values).c
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _curve_of(fifths: tuple[float, ...], top_index: float) -> IncomeCurve:
+    """Give the curve of a place; who makes up many populations of one place finds it once."""
+    return IncomeCurve(np.array(fifths), top_index)
 
 
 def make_means(place: Place, homes: Homes, seed: int) -> Means:
     """Give each household its income and its budget for all but health."""
     rng = stream(seed, "means")
-    curve = IncomeCurve(np.array(list(place.parts("income.fifths").values())), place.value("income.top_index"))
+    curve = _curve_of(tuple(place.parts("income.fifths").values()), place.value("income.top_index"))
     dependents = homes.total(((homes.age < 15) | (homes.age >= 65)).astype(np.float64)) / homes.size
     luck = rng.standard_normal(len(homes.size)) - 0.5 * (dependents - dependents.mean())
     income, share = _by_residence(place, homes, curve, luck)
@@ -84,10 +128,13 @@ def _by_residence(place: Place, homes: Homes, curve: IncomeCurve, luck: Array) -
     town, size, part = homes.urban[few].astype(np.float64), homes.size[few], luck[few]
     lift = 0.0
     if 0 < float(town.sum()) < len(town):
+        sides = np.flatnonzero(town), np.flatnonzero(1 - town)
+        heads = [int(size[side].sum()) for side in sides]
 
         def short_of(lift: float) -> float:
             whole = curve.at(_ranks(lift * town + part, size)) * size
-            return float((whole @ town / (size @ town)) / (whole @ (1 - town) / (size @ (1 - town)))) - wanted
+            means = [float(whole[side].sum()) / count for side, count in zip(sides, heads, strict=True)]
+            return means[0] / means[1] - wanted
 
         lift = root(short_of, -4, 4, rounds=16)
     share = _ranks(lift * homes.urban + luck, homes.size)

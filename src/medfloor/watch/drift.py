@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from medfloor.errors import InputError
+from medfloor.sparing import ready
 from medfloor.terminal import aligned
 from medfloor.watch.profile import SCORE, WHOLE, Profile, binned, numbers_of, places_of
 from medfloor.words import Phrase, knows, say
@@ -257,8 +258,7 @@ def psi_by_chance(then: int, now: int, bins: int, level: float) -> float:
     >>> round(psi_by_chance(1000, 1000, 2, 95.0), 5)  # 3.8415 times 2 in a thousand
     0.00768
     """
-    from scipy.special import gammaincinv
-
+    gammaincinv = ready("scipy.special").gammaincinv
     if bins < 2 or not then or not now:
         return math.nan
     return 2 * float(gammaincinv((bins - 1) / 2, level / 100)) * (1 / then + 1 / now)
@@ -473,9 +473,7 @@ def _wilson(some: int, many: int, level: float) -> tuple[float | None, float | N
 
 
 def _z(level: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri(0.5 + level / 200))
+    return float(ready("scipy.special").ndtri(0.5 + level / 200))
 
 
 def _none(name: str) -> pl.Expr:

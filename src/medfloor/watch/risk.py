@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -338,7 +339,8 @@ def _logistic(names: Sequence[str], matrix: Array, fell: Array, *, knots: int, d
         blocks += [full, (~known).astype(np.float64)[:, None]] if lacking else [full]
         shapes.append((at, lacking))
     design = np.concatenate(blocks, axis=1)
-    intercept, weights = penalised(design, fell, strength)
+    with _one_thread("blas"):
+        intercept, weights = penalised(design, fell, strength)
     terms, start = [], 0
     for place, (name, (at, lacking)) in enumerate(zip(names, shapes, strict=True)):
         width = len(at) + degree - 2 if at else 1
@@ -420,18 +422,28 @@ def _knots(scale: str, scaled: Array, count: int) -> tuple[float, ...]:
     return (*kept, float(found[-1]))
 
 
+def _one_thread(of: Literal["blas", "openmp"]) -> AbstractContextManager[Any]:
+    """Let one thread of a library add up for a while.
+
+    Threads that wait for each other on a busy machine take ten times as long, and sums depend on their number: the same
+    rows would give another model, by its last bits and its hash, on a machine with more processors.
+    """
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api=of)
+    return limits
+
+
 def _boosting(
     names: Sequence[str], matrix: Array, fell: Array, *, trees: int, leaves: int, rate: float, least: int, seed: int
 ) -> Model:
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
 
     made = HistGradientBoostingClassifier(
         max_iter=trees, max_leaf_nodes=leaves, learning_rate=rate, min_samples_leaf=least, l2_regularization=1.0,
         monotonic_cst=[FEATURES[name].sign for name in names], early_stopping=False, random_state=seed,
     )  # fmt: skip
-    # Threads that wait for each other on a busy machine take ten times as long, and sums depend on their number.
-    with threadpool_limits(1, user_api="openmp"):
+    with _one_thread("openmp"):
         found = made.fit(matrix, fell)
     tables = tuple(Tree.of(stage[0].nodes) for stage in found._predictors)
     return Model("boosting", tuple(names), float(np.ravel(found._baseline_prediction)[0]), trees=tables)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from medfloor.sparing import ready
 from medfloor.terminal import aligned
 from medfloor.watch.capacity import all_assumptions
 from medfloor.watch.world import HISTORY, Setting, loop_numbers
@@ -256,14 +257,13 @@ def _share(part: Any, whole: Any) -> Any:
 
 def _interval(values: Any) -> tuple[float | None, float | None, float | None]:
     """Give the mean over seeds with its interval by t; what has no value in a seed leaves that seed out."""
-    from scipy.special import stdtrit
-
     known = values[np.isfinite(values)]
     if not len(known):
         return None, None, None
     mean = float(known.mean())
     if len(known) < 2:
         return mean, None, None
+    stdtrit = ready("scipy.special").stdtrit
     half = float(stdtrit(len(known) - 1, (1 + _LEVEL) / 2)) * float(known.std(ddof=1)) / math.sqrt(len(known))
     return mean, mean - half, mean + half
 

@@ -21,6 +21,7 @@ import polars as pl
 from medfloor.errors import UsageError
 from medfloor.policy.load import groups_of
 from medfloor.settlement.batch import Law
+from medfloor.settlement.engines import Engine, are_few
 from medfloor.settlement.settle import law_of, settle
 from medfloor.synthetic import Years, live, synthesise
 from medfloor.synthetic.county import LEAST
@@ -153,17 +154,20 @@ def make_world(setting: Setting, seed: int) -> World:
     rng = np.random.default_rng([seed, 20201123])
     township = rng.choice(len(_TOWNS), len(ids), p=list(_TOWNS.values()))
     register = _register(lived, pl.DataFrame({"household_id": ids, "township": np.array(list(_TOWNS))[township]}))
-    settled = settle(lived.claims, lived.people, lived.spells, law, threads=1).fen
+    held = _held(lived, law, setting, first)
+    engine: Engine = "auto" if are_few(lived.claims.height + held.claims.height) else "kernel"
+    settled = settle(lived.claims, lived.people, lived.spells, law, engine=engine, threads=1).fen
+    found = settle(held.claims, held.people, held.spells, law, engine=engine, threads=1).fen
     place = pl.DataFrame({"household_id": ids, "home": np.arange(len(ids))})
     home_of = (
         lived.people.select("person_id", "household_id").join(place, on="household_id").select("person_id", "home")
     )
     own = _by_month(settled, home_of, "own_total_fen", first - 1, setting.years + 1, len(ids))
-    held = lived.spells.filter(
+    supported = lived.spells.filter(
         pl.col("group").is_in(_HOLDING) & (pl.col("to_date").is_null() | (pl.col("to_date") >= date(first, 1, 1)))
     ).join(home_of, on="person_id")["home"].unique().to_numpy()  # fmt: skip
     free = np.ones(len(ids), np.bool_)
-    free[held] = False
+    free[supported] = False
     waves = [lived.wave(first + year) for year in range(-1, setting.years)]
     income = np.stack([np.rint(one["income"].to_numpy() * 100).astype(np.int64) for one in waves])
     rules = [_rules(setting.place, date(first + year, 1, 1)) for year in range(setting.years)]
@@ -173,7 +177,7 @@ def make_world(setting: Setting, seed: int) -> World:
         able=np.stack([one["labour_capacity"].to_numpy() > 0 for one in waves[1:]]),
         income=income[1:], income_before=income[0],
         line=np.array([one.line("monitoring", first + year).fen for year, one in enumerate(rules)], np.int64),
-        own=_with_status(lived, settled, own[1:], home_of, law, setting, first), before=own[0],
+        own=_with_status(held, found, settled, own[1:], home_of, first), before=own[0],
         billed=_by_month(settled, home_of, "total_fen", first, setting.years, len(ids)),
         alerts=_alerts(register, settled, setting, first), register=register, settled=settled,
     )  # fmt: skip
@@ -252,49 +256,86 @@ def _by_month(settled: pl.DataFrame, home_of: pl.DataFrame, column: str, first: 
     return out
 
 
-def _with_status(
-    lived: Years, settled: pl.DataFrame, base: Ints, home_of: pl.DataFrame, law: Law, setting: Setting, first: int
-) -> Ints:
-    """Settle each year again with the status from the first of each month on, whoever has bills after that day.
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Be the bills that are settled again with the status: claims, people and spells under new ids, `start~id`.
+
+    `starts` says for each person and first month (1 to 12) which `start` stands for it.
+    """
+
+    claims: pl.DataFrame
+    people: pl.DataFrame
+    spells: pl.DataFrame
+    starts: pl.DataFrame
+
+
+def _held(lived: Years, law: Law, setting: Setting, first: int) -> _Held:
+    """Lay out each year's bills with the status from the first of each month on, of whoever has bills after that day.
 
     In each of the twelve counties beside the true one, everybody holds the status from that month to the end of every
-    year. A person's bills before that day are settled as they were: the tables differ by what comes after.
+    year. The law asks who holds it on days of a bill: two months between which a person has no such day are one, unless
+    a household's bills count together.
     """
+    watched = range(first, first + setting.years)
     day = pl.col("end_date")
-    claims = lived.claims.filter(day.dt.year().is_between(first, first + setting.years - 1)).with_columns(
+    claims = lived.claims.filter(day.dt.year().is_between(watched[0], watched[-1])).with_columns(
         day.dt.month().max().over("person_id", day.dt.year()).alias("_last")
     )
-    out = np.repeat(base[None], 13, axis=0)
-    starts = [
-        (start, claims.filter(pl.col("_last") >= start).drop("_last").with_columns(
-            pl.format("{}~{}", pl.lit(start), name).alias(name) for name in ("claim_id", "person_id")
-        ))
-        for start in range(1, 13)
-    ]  # fmt: skip
-    prefix = [pl.format("{}~{}", pl.lit(start), "person_id").alias("person_id") for start in range(1, 13)]
-    people = pl.concat([lived.people.with_columns(one) for one in prefix])
-    spells = pl.concat(
-        [lived.spells.select("person_id", "group", "from_date", "to_date").with_columns(one) for one in prefix]
-        + [
-            lived.people.select(
-                one, pl.lit(setting.status).alias("group"), pl.lit(date(year, start, 1)).alias("from_date"),
-                pl.lit(date(year, 12, 31)).alias("to_date"),
-            )
-            for start, one in enumerate(prefix, 1)
-            for year in range(first, first + setting.years)
-        ]
+    months = pl.DataFrame({"month": range(1, 13)}, schema={"month": pl.Int64})
+    if law.layout.household:
+        starts = claims.select("person_id").unique().join(months.with_columns(start="month"), how="cross")
+    else:
+        days = [name for name in ("start_date", "end_date", "settled_date") if name in claims.columns]
+        seen = pl.concat([claims.select("person_id", pl.col(name).dt.month().alias("seen")) for name in days])
+        after = seen.drop_nulls().unique().select("person_id", month=pl.col("seen").cast(pl.Int64) + 1)
+        starts = (
+            claims.select("person_id").unique().join(months, how="cross")
+            .join(after.with_columns(start=pl.col("month")), on=["person_id", "month"], how="left")
+            .sort("person_id", "month")
+            .with_columns(pl.col("start").forward_fill().over("person_id").fill_null(1))
+        )  # fmt: skip
+    own = starts.select("person_id", "start").unique()
+
+    def named(rows: pl.DataFrame, *names: str) -> pl.DataFrame:
+        return rows.with_columns(pl.format("{}~{}", "start", name).alias(name) for name in names).drop("start")
+
+    spells = lived.spells.select("person_id", "group", "from_date", "to_date")
+    status = own.join(pl.DataFrame({"year": watched}), how="cross").select(
+        "person_id", "start", pl.lit(setting.status).alias("group"),
+        pl.date(pl.col("year"), pl.col("start"), 1).alias("from_date"),
+        pl.date(pl.col("year"), 12, 31).alias("to_date"),
     )  # fmt: skip
-    found = settle(pl.concat([rows for _, rows in starts]), people, spells, law, threads=1).fen
+    return _Held(
+        named(
+            claims.join(own, on="person_id").filter(pl.col("_last") >= pl.col("start")).drop("_last"),
+            "claim_id", "person_id",
+        ),
+        named(lived.people.join(own, on="person_id"), "person_id"),
+        pl.concat([named(spells.join(own, on="person_id"), "person_id"), named(status, "person_id")]),
+        starts,
+    )  # fmt: skip
+
+
+def _with_status(
+    held: _Held, found: pl.DataFrame, settled: pl.DataFrame, base: Ints, home_of: pl.DataFrame, first: int
+) -> Ints:
+    """Add up by first month of the status what the households pay; `found` are the bills `held`, settled.
+
+    A person's bills before that day are settled as they were: the tables differ by what comes after.
+    """
+    out = np.repeat(base[None], 13, axis=0)
     cut = pl.col("person_id").str.splitn("~", 2).struct
     rows = found.select(
         cut.field("field_0").cast(pl.Int64).alias("start"), cut.field("field_1").alias("person_id"),
         pl.col("claim_id").str.splitn("~", 2).struct.field("field_1").alias("claim_id"), "settled_date",
         pl.col("own_total_fen").alias("with_fen"),
-    ).join(settled.select("claim_id", "own_total_fen"), on="claim_id").join(home_of, on="person_id")  # fmt: skip
+    ).join(settled.select("claim_id", "own_total_fen"), on="claim_id").join(home_of, on="person_id").join(
+        held.starts, on=["person_id", "start"]
+    )  # fmt: skip
     year, month = rows["settled_date"].dt.year().to_numpy() - first, rows["settled_date"].dt.month().to_numpy() - 1
     spared = (rows["with_fen"] - rows["own_total_fen"]).to_numpy()
-    inside = (year >= 0) & (year < setting.years)
-    at = (rows["start"].to_numpy(), year, rows["home"].to_numpy(), month)
+    inside = (year >= 0) & (year < base.shape[0])
+    at = (rows["month"].to_numpy(), year, rows["home"].to_numpy(), month)
     np.add.at(out, tuple(one[inside] for one in at), spared[inside])
     return out
 

@@ -45,9 +45,11 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     Exit codes: 0 done, 1 done and one purse in all is more likely short than not, 2 nothing could be done.
     """
     from medfloor.fund.pooling import Terms, pool
-    from medfloor.reports.fund_sharing import check_sharing, write_sharing
 
-    check_sharing(asked["out"])
+    if asked["out"]:  # Else nothing of files and charts is loaded.
+        from medfloor.reports.fund_sharing import check_sharing, write_sharing
+
+        check_sharing(asked["out"])
     lines, sizes = _numbers(asked["lines"], "lines"), _numbers(asked["sizes"], "sizes")
     names = ("share", "months", "common", "use_response", "hazard", "draws", "seed")
     terms = Terms(lines=tuple(lines), **{name: asked[name] for name in names})

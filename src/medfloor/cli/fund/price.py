@@ -54,15 +54,17 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     from medfloor.fund.commercial import price
     from medfloor.fund.parameters import assignments
     from medfloor.fund.risks import pricing_parameters, product_of
-    from medfloor.reports.fund_pages import write_record
-    from medfloor.reports.fund_projection import check_outputs_of
 
     given = assignments(asked["given"])
     for name in ("premium", "cap", "deductible", "rate"):
         if asked[name] is not None:
             given[f"product.{name}"] = asked[name]
     parameters, lang = pricing_parameters(given), asked["lang"]
-    check_outputs_of(asked["out"])
+    if asked["out"]:  # Else nothing of files and charts is loaded.
+        from medfloor.reports.fund_pages import write_record
+        from medfloor.reports.fund_projection import check_outputs_of
+
+        check_outputs_of(asked["out"])
     if asked["listed"]:
         _list(parameters, lang)
         return

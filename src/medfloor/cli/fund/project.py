@@ -66,12 +66,13 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     from medfloor.fund.projection import project
     from medfloor.fund.reserves import read_lines
     from medfloor.fund.sensitivity import tornadoes
-    from medfloor.intake.files import write_table
-    from medfloor.reports.fund_projection import check_outputs_of, write_projection
 
     given = assignments(asked["given"])
     lines, lang = read_lines(asked["lines"]), asked["lang"]
-    check_outputs_of(asked["out"])
+    if asked["out"]:  # Else nothing of files and charts is loaded.
+        from medfloor.reports.fund_projection import check_outputs_of, write_projection
+
+        check_outputs_of(asked["out"])
     _check_cells(asked["cells"])
     basis, reformed = _bases(asked, given)
     if asked["listed"]:
@@ -91,6 +92,8 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
         written = write_projection(records, path, lang, fund=asked["funds"][0])
         click.echo(f"{path}: {', '.join(one.name for one in written)}", err=True)
     if asked["cells"]:
+        from medfloor.intake.files import write_table
+
         write_table(outlook.cells, asked["cells"], money_columns=[])
         click.echo(f"{asked['cells']}: {outlook.cells.height:,}", err=True)
     ctx.exit(1 if outlook.warnings else 0)
@@ -161,9 +164,12 @@ def _backtest(asked: dict[str, Any], given: Mapping[str, float]) -> Any:
 
 def _place(asked: dict[str, Any], given: Mapping[str, float]) -> Basis:
     from medfloor.fund.basis import national, place_basis
-    from medfloor.intake.files import read_table
 
-    table = read_table(asked["table"], "people by year") if asked["table"] else None
+    table = None
+    if asked["table"]:
+        from medfloor.intake.files import read_table
+
+        table = read_table(asked["table"], "people by year")
     if asked["place"] == "national":
         return national(given=given, table=table, years=asked["years"])
     return place_basis(_read_place(asked["place"]), given=given, table=table, years=asked["years"])

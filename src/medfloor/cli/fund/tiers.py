@@ -41,9 +41,11 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
     Exit codes: 0 done, 1 done and the fund pays more than it takes under free choice, 2 nothing could be done.
     """
     from medfloor.fund.tiers import Choosing, read_tiers, tiering
-    from medfloor.reports.fund_sharing import check_sharing, write_sharing
 
-    check_sharing(asked["out"])
+    if asked["out"]:  # Else nothing of files and charts is loaded.
+        from medfloor.reports.fund_sharing import check_sharing, write_sharing
+
+        check_sharing(asked["out"])
     choosing = Choosing(asked["choose"], **{name: asked[name] for name in ("aversion", "scale", "response", "rounds")})
     found = tiering(
         read_tiers(asked["tiers"]) if asked["tiers"] else None,

@@ -154,7 +154,7 @@ def _funds(folder: Path, law: str, year: int) -> tuple[FundYear, ...]:
 
     try:
         base = scenario(law)
-        world = World.of(read_population(folder, year=year), base.law)
+        world = World.of(read_population(folder, year=year), base.law, often=1)
         bills = {(base.name, "none"): world.settle(base.law)}
         rows = funds_of(world, bills, premiums_by(world, [base])).rows
     except MedfloorError:

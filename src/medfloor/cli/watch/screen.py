@@ -273,6 +273,7 @@ def _on_spark(ctx: click.Context, asked: dict[str, Any]) -> None:
     from medfloor.watch.spark import run_on_spark
 
     known, inputs, groups = _beforehand(asked)
+    earlier = read_known(known)  # what is wrong with files is told before Spark starts
     with run_on_spark(
         {name: asked[name] for name in _FILES}, groups, beside=asked["out"], master=asked["spark_master"]
     ) as tables:
@@ -281,7 +282,7 @@ def _on_spark(ctx: click.Context, asked: dict[str, Any]) -> None:
         year, as_of = _when(tables.days(), asked) if asked["as_of"] is None else (asked["year"], asked["as_of"])
         year = as_of.year if year is None else year
         check_folder(asked["out"], asked["kind"], as_of, inputs)
-        rules, earlier = _rules(asked, as_of), read_known(known)
+        rules = _rules(asked, as_of)
         found = tables.screen(
             rules, year=year, as_of=as_of, known_alerts=earlier, claims_until=asked["claims_until"]
         )  # fmt: skip

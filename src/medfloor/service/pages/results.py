@@ -18,7 +18,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from medfloor.errors import ConflictError, NotFoundError, StoreError
-from medfloor.reports.laid_out import LONG
 from medfloor.service import jobs, reforms, signing
 from medfloor.service.access import Acting
 from medfloor.service.bodies.jobs import FILE_PATTERN, JobBody
@@ -36,6 +35,9 @@ Number = Annotated[int, Path(ge=1, le=2**53)]
 Name = Annotated[str, Path(max_length=64)]
 
 ROWS = 20
+LONG = 40
+"""Tables of more rows are folded on a page."""
+
 _BODY: TypeAdapter[Any] = TypeAdapter(JobBody)
 _DATA = re.compile(FILE_PATTERN)
 _TYPES = {

@@ -75,7 +75,10 @@ async def live() -> dict[str, str]:
     responses={503: {"description": "Not now. 暂不可用", "content": _OBJECT}},
 )  # fmt: skip
 async def ready(run: Run) -> Response:
-    """Say whether the store answers and has this program's tables, and whether settlements are posted. 是否就绪。"""
+    """Say whether the store answers and has this program's tables, and whether settlements are posted. 是否就绪。
+
+    Just after the start `settling` is `loading`: pages are answered, and the kernel that settles is loaded.
+    """
     found: dict[str, Any] = {
         "store": "ok",
         "settling": "ok",
@@ -85,6 +88,8 @@ async def ready(run: Run) -> Response:
         await run_in_threadpool(_look_at_store, run)
     except Exception as error:
         found["store"] = _code(error)
+    if run.loading.state != "ok":
+        found["settling"] = run.loading.state
     if not run.feeder.alive:
         found["settling"] = "stopped"
     good = found["store"] == "ok" and found["settling"] == "ok"

@@ -9,6 +9,7 @@ from medfloor.settlement.spark.pieces import whole_units
 from medfloor.settlement.spark.session import (
     as_batch,
     carried_home,
+    check_spark,
     over_batches,
     share_out,
     spark_errors,
@@ -21,6 +22,7 @@ __all__ = [
     "as_batch",
     "as_came",
     "carried_home",
+    "check_spark",
     "open_table",
     "over_batches",
     "scratch",

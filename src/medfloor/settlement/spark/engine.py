@@ -37,14 +37,25 @@ from medfloor.settlement.chunks import Files, Tally, previous_of
 from medfloor.settlement.results import NATIONAL_MONEY, money_columns
 from medfloor.settlement.reversal import DIFFERENCES_ORDER, differences_between
 from medfloor.settlement.settle import Settlements, law_of, settle
-from medfloor.settlement.spark.inputs import ROW, Inputs, Table, as_came, open_table, scratch
-from medfloor.settlement.spark.pieces import NOTHING_ELSEWHERE, PIECE, Done, Job, Output, Shape, settler
-from medfloor.settlement.spark.session import ROWS_A_TASK, carried_home, share_out, spark_errors, spark_session
+from medfloor.settlement.spark.blocks import blocks_of
+from medfloor.settlement.spark.inputs import ROW, Inputs, Shape, Table, as_came, open_table, scratch
+from medfloor.settlement.spark.pieces import NOTHING_ELSEWHERE, PIECE, Done, Job, Output, block_settler, settler
+from medfloor.settlement.spark.session import (
+    ROWS_A_TASK,
+    carried_home,
+    check_spark,
+    share_out,
+    spark_errors,
+    spark_session,
+)
 from medfloor.settlement.work import sweep
 from medfloor.tables import SPELLS
 
 IN_MEMORY = 2_000_000
 """How many refused rows are put in order together by the driver."""
+
+BYTES_A_TASK = 100_000_000
+"""How many bytes of claims, as they came, a task holds at most: wide rows are shared out into more tasks."""
 
 
 def settle_on_spark(
@@ -74,18 +85,28 @@ def settle_on_spark(
         differences=files.differences or _beside(files.out, "differences"),
     )
     _check(files)
+    check_spark()
     sweep(files.outputs)
     with ExitStack() as stack:
         folder = stack.enter_context(scratch(files.out))
         run = _Run(files, law, columns, folder, stack)
+        run.look()  # what is wrong with the inputs is told before Spark starts
         session = stack.enter_context(spark_session(master))
         with spark_errors("settling"):
             inputs = run.inputs(session)
             codes = law.policies.versions[-1].codes
+            rows_a_task = max(1, min(rows_a_task, BYTES_A_TASK // _width(inputs.claims)))
             tasks = share_out(session, inputs.claims.rows, rows_a_task=rows_a_task)
-            united = inputs.by_unit(law.layout.household, codes.med_type, codes.hosp_lv)
-            ordered = united.repartitionByRange(tasks, "unit").sortWithinPartitions("unit", "kind", ROW)
-            answers = ordered.mapInArrow(settler(run.job(piece)), "done string").collect()
+            job, cut = run.job(piece), None
+            if not law.layout.household and inputs.previous is None:
+                cut = blocks_of(session, inputs, (codes.med_type, codes.hosp_lv), tasks, rows_a_task)
+            if cut is not None:
+                rows, work = cut[0], block_settler(job, cut[1].elsewhere)
+            else:
+                united = inputs.by_unit(law.layout.household, codes.med_type, codes.hosp_lv)
+                rows = united.repartitionByRange(tasks, "unit").sortWithinPartitions("unit", "kind", ROW)
+                work = settler(job)
+            answers = rows.mapInArrow(work, "done string").collect()
             inputs.release()
         done = sorted((Done(**json.loads(row["done"])) for row in answers), key=lambda each: each.partition)
         tally = _sum(done, law.layout.tiers)
@@ -106,15 +127,16 @@ class _Run:
     ) -> None:
         self._files, self._law, self._columns, self._folder, self._stack = files, law, columns, folder, stack
         self._replacements: dict[str, FolderReplacement] = {}
+        self._tables: dict[str, Table] = {}
 
-    def inputs(self, session: Any) -> Inputs:
-        """Look at every input as a whole, as the local reader does, and let Spark read it."""
+    def look(self) -> None:
+        """Look at every input as a whole, as the local reader does; what is CSV is written as Parquet."""
         files, law = self._files, self._law
         codes = law.policies.versions[-1].codes
         claims = read_keys(files.claims, med_type=codes.med_type, hosp_lv=codes.hosp_lv).scan
         people = _surveyed(scan_table(files.people, "people"))
         read_people(_head(people))
-        spells = opening = None
+        spells = opening = previous = None
         groups = groups_of(law.policies)
         if files.spells:
             spells = _surveyed(scan_table(files.spells, "spells"))
@@ -124,32 +146,30 @@ class _Run:
             opening = _surveyed(scan_table(files.opening))
             opening = replace(opening, place=str(files.opening))
             from_table(opening.frame.head(0).collect(), law.layout, opening.place)
+        if files.previous:
+            previous = _surveyed(scan_table(files.previous, "settlements"))
+            previous_of(_head(previous).frame.collect(), files.previous, law)
+        for name, scan, given in (
+            ("claims", claims, files.claims), ("people", people, files.people), ("spells", spells, files.spells),
+            ("opening", opening, files.opening), ("previous", previous, files.previous),
+        ):  # fmt: skip
+            if scan is not None and given is not None:
+                self._tables[name] = open_table(scan, given, self._folder, name)
 
-        def opened(scan: Scan | None, given: str | None, name: str) -> Table | None:
-            return None if scan is None or given is None else open_table(session, scan, given, self._folder, name)
-
-        tables = [
-            opened(claims, files.claims, "claims"), opened(people, files.people, "people"),
-            opened(spells, files.spells, "spells"), opened(opening, files.opening, "opening"),
-        ]  # fmt: skip
-        found_claims, found_people = tables[0], tables[1]
-        assert found_claims is not None
-        assert found_people is not None
-        self._inputs = Inputs(found_claims, found_people, tables[2], tables[3], self._previous(session))
+    def inputs(self, session: Any) -> Inputs:
+        """Give the inputs as Spark reads them."""
+        tables = {name: table.on(session) for name, table in self._tables.items()}
+        previous = self._previous(tables["previous"]) if "previous" in tables else None
+        self._inputs = Inputs(tables["claims"], tables["people"], tables.get("spells"), tables.get("opening"), previous)
         self._empty = self._nothing()
         return self._inputs
 
-    def _previous(self, session: Any) -> Any:
+    def _previous(self, table: Table) -> Any:
         """Read earlier settlements as fen, in the executors: claim_id, and all payments packed."""
         from pyspark.sql import functions as F
 
-        path, law = self._files.previous, self._law
-        if path is None:
-            return None
-        scan = _surveyed(scan_table(path, "settlements"))
-        names = previous_of(_head(scan).frame.collect(), path, law).columns
-        table = open_table(session, scan, path, self._folder, "previous")
-        schema = scan.schema
+        path, law, schema = table.scan.place, self._law, table.schema
+        names = previous_of(_head(table.scan).frame.collect(), path, law).columns
 
         def read(batches: Iterator[Any]) -> Iterator[Any]:
             import pyarrow as pa
@@ -349,6 +369,12 @@ def _surveyed(scan: Scan) -> Scan:
     from medfloor.intake.files import survey
 
     return survey(scan, ())[0]
+
+
+def _width(table: Table) -> int:
+    """Say how many bytes of memory a row takes, of the first that there are."""
+    head = table.scan.frame.head(10_000).collect()
+    return max(1, int(head.estimated_size()) // max(1, head.height))
 
 
 def _head(scan: Scan) -> Scan:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from medfloor.settlement.work import TEMPORARY, hold
 from medfloor.tables import CLAIMS, PEOPLE, SPELLS
 
 ROW = "__row"
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 KINDS = ("people", "spells", "opening", "elsewhere", "claims")
 """The kinds of rows of a unit, in the order in which they come."""
 
@@ -42,12 +44,52 @@ _TYPES: Mapping[Any, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """Be a table as Spark reads it: `frame` has the columns as they came, named c0, c1, ..., and ROW."""
+class Shape:
+    """Be a table of the run as the executors know it: its columns as they came, and how messages name it."""
 
-    frame: Any
+    schema: pl.Schema
+    place: str
+
+    def scan(self, rows: pl.DataFrame, whole: bool = True) -> Scan:
+        """Give some rows of the table as a reader takes them."""
+        return Scan(rows.lazy(), rows.schema, self.place, whole=whole)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Be rows of a Parquet file that are read together: `rows` from `first` on, the first of them row `place` of all.
+
+    `keys` are the partition that the path of the file tells, in order; None stands for an empty value.
+    """
+
+    file: str
+    first: int
+    rows: int
+    place: int
+    keys: tuple[tuple[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Be a table of a run: what its files are, seen before Spark starts, and how Spark reads them once it has.
+
+    `stretches` are the rows of its files that executors may read by themselves.
+    """
+
     scan: Scan
     rows: int
+    stretches: Sequence[Stretch]
+    read: Callable[[Any], Any] = field(repr=False)
+    session: Any = field(default=None, repr=False)
+
+    def on(self, session: Any) -> Table:
+        """Give the table as a session reads it."""
+        return replace(self, session=session)
+
+    @cached_property
+    def frame(self) -> Any:
+        """Let Spark read it: the columns as they came, named c0, c1, ..., and ROW."""
+        return self.read(self.session)
 
     @property
     def schema(self) -> pl.Schema:
@@ -88,20 +130,21 @@ def as_came(packed: pl.Series, schema: pl.Schema) -> pl.DataFrame:
     frame = packed.struct.unnest()
 
     typed = zip(frame.columns, schema.items(), strict=True)
-    return frame.select(_typed(pl.col(given), dtype).alias(name) for given, (name, dtype) in typed)
+    return frame.select(typed_as(pl.col(given), dtype).alias(name) for given, (name, dtype) in typed)
 
 
-def _typed(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def typed_as(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Give a column the type that it had in its file."""
     return pl.lit(None) if isinstance(dtype, pl.Null) else column.cast(dtype)
 
 
-def open_table(session: Any, scan: Scan, given: str, folder: Path, name: str) -> Table:
-    """Let Spark read a table. A CSV file is first written as Parquet beside the output, by one machine.
+def open_table(scan: Scan, given: str, folder: Path, name: str) -> Table:
+    """Look at the files of a table, before Spark starts. A CSV file is first written as Parquet, by one machine.
 
-    Raises InputError wrong_type where a column has a type that Spark lacks or the files of a folder differ.
+    Raises InputError cannot_read or broken_parquet where a file cannot be read, wrong_type where a column has a type
+    that Spark lacks or the files of a folder differ.
     """
     import pyarrow.parquet as pq
-    from pyspark.sql import functions as F
 
     root = Path(given).resolve()
     if root.is_dir():
@@ -112,8 +155,8 @@ def open_table(session: Any, scan: Scan, given: str, folder: Path, name: str) ->
         scan = replace(scan, frame=pl.scan_parquet(files, glob=False), path=files[0])
     else:
         files = [root]
-    offsets, rows, first = [], 0, None
-    path_of = session._jvm.org.apache.hadoop.fs.Path
+    kinds = [spark_type(dtype, scan.place, column) for column, dtype in scan.schema.items()]
+    stretches, begins, rows, first = list[Stretch](), [], 0, None
     for file in files:
         try:
             told = pq.ParquetFile(file)
@@ -130,25 +173,54 @@ def open_table(session: Any, scan: Scan, given: str, folder: Path, name: str) ->
                 f"{scan.place}: {file.name} has other columns or types than {files[0].name}. Write both alike.",
             )
         first = plain
-        offsets.append((f"file:{path_of(str(file)).toUri().toString()}", rows))
+        keys = partition_keys(root, file) if root.is_dir() else {}
+        stretches += _stretches_of(file, told.metadata, rows, keys, scan.schema)
+        begins.append((file, rows))
         rows += told.metadata.num_rows
+    base = root if root.is_dir() and any(partition_keys(root, file) for file in files) else None
+    return Table(scan, rows, stretches, lambda session: _read_by_spark(session, scan, kinds, begins, base))
+
+
+def _stretches_of(
+    file: Path, told: Any, place: int, keys: Mapping[str, str], schema: Mapping[str, Any]
+) -> Iterator[Stretch]:
+    """Give the row groups of a Parquet file, which can be read one by one; `schema` has the columns of the table."""
+    there = set(told.schema.to_arrow_schema().names)
+    known = [name for name in schema if name in keys or name not in there]
+    # What Hive and Spark write where a value is empty.
+    named = tuple((name, None if (value := keys.get(name)) == _NO_VALUE else value) for name in known)
+    first = 0
+    for number in range(told.num_row_groups):
+        rows = told.row_group(number).num_rows
+        if rows:
+            yield Stretch(str(file), first, rows, place + first, named)
+        first += rows
+
+
+def _read_by_spark(
+    session: Any, scan: Scan, kinds: Sequence[str], begins: Sequence[tuple[Path, int]], base: Path | None
+) -> Any:
+    """Let Spark read Parquet files, the first row of each of which is so many rows behind the first of all."""
+    from pyspark.sql import functions as F
+
+    path_of = session._jvm.org.apache.hadoop.fs.Path
     names = [f"`{column.replace('`', '``')}`" for column in scan.schema]
-    kinds = [spark_type(dtype, scan.place, column) for column, dtype in scan.schema.items()]
     reader = session.read.schema(", ".join(map(" ".join, zip(names, kinds, strict=True))))
     reader = reader.option("__globPaths__", "false")  # [1] and * in a path are what they are
-    if root.is_dir() and any(partition_keys(root, file) for file in files):
-        reader = reader.option("basePath", str(root))
-    frame = reader.parquet(*(str(file) for file in files)).select(
+    if base is not None:
+        reader = reader.option("basePath", str(base))
+    frame = reader.parquet(*(str(file) for file, _ in begins)).select(
         *(F.col(column).alias(f"c{number}") for number, column in enumerate(names)),
         F.col("_metadata.file_path").alias("__file"),
         F.col("_metadata.row_index").alias(ROW),
     )
-    if len(files) > 1:
+    if len(begins) > 1:
+        offsets = [(f"file:{path_of(str(file)).toUri().toString()}", first) for file, first in begins]
         known = session.createDataFrame(offsets, "__file string, __first bigint")
         frame = frame.join(F.broadcast(known), "__file", "left")
         lost = F.raise_error(F.lit("a file of the folder changed its name while it was read")).cast("bigint")
         frame = frame.withColumn(ROW, F.col(ROW) + F.coalesce("__first", lost)).drop("__first")
-    return Table(frame.drop("__file"), scan, rows)
+    return frame.drop("__file")
 
 
 def _columns_of(schema: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,32 +18,21 @@ from typing import Any, Literal
 import polars as pl
 
 from medfloor.errors import MedfloorError
-from medfloor.intake import Scan, TableWriter, partition_path, read_people, read_spells
+from medfloor.intake import TableWriter, partition_path, read_people, read_spells
 from medfloor.policy.load import groups_of
 from medfloor.settlement.balance import Accumulators, from_table, to_file_form
 from medfloor.settlement.batch import Law
 from medfloor.settlement.chunks import Tally, differences_of
 from medfloor.settlement.results import NATIONAL_MONEY, money_columns
 from medfloor.settlement.settle import Settlements, settle
-from medfloor.settlement.spark.inputs import KINDS, ROW, as_came
+from medfloor.settlement.spark.blocks import Ranges
+from medfloor.settlement.spark.inputs import KINDS, ROW, Shape, as_came
 from medfloor.settlement.spark.session import carried_home
 
 PIECE = 100_000
 """How many rows are settled together: some 100 MB in the executor's Python with all that can be asked for."""
 
 NOTHING_ELSEWHERE = pl.DataFrame(schema={"claim_id": pl.String, "person_id": pl.String})
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Be a table of the run as the executors know it: its columns as they came, and how messages name it."""
-
-    schema: pl.Schema
-    place: str
-
-    def scan(self, rows: pl.DataFrame, whole: bool = True) -> Scan:
-        """Give some rows of the table as a reader takes them."""
-        return Scan(rows.lazy(), rows.schema, self.place, whole=whole)
 
 
 @dataclass(frozen=True)
@@ -139,6 +128,34 @@ def settler(job: Job) -> Callable[[Iterator[Any]], Iterator[Any]]:
     return work
 
 
+def block_settler(job: Job, elsewhere: pl.DataFrame) -> Callable[[Iterator[Any]], Iterator[Any]]:
+    """Make the function that Spark runs over the blocks of a task (part, kind, block); it gives what `settler` does.
+
+    `elsewhere` are the claims that rows of other persons may name.
+    """
+    shapes = {"people": job.people, "spells": job.spells, "opening": job.opening, "claims": job.claims}
+    given = {kind: shape for kind, shape in shapes.items() if shape is not None}
+
+    def work(batches: Iterator[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+
+        ranges: dict[int, Ranges] = {}
+        for batch in batches:
+            for part, kind, block in zip(*(batch.column(name) for name in ("part", "kind", "block")), strict=True):
+                ranges.setdefault(part.as_py(), Ranges(given)).add(kind.as_py(), block.as_buffer())
+        for part in sorted(ranges):
+            try:
+                with Parts(job, part) as parts:
+                    for rows in ranges.pop(part).pieces(job.piece):
+                        parts.settle_rows(rows, elsewhere)
+                done = json.dumps(asdict(parts.done))
+            except MedfloorError as error:
+                raise carried_home(error) from None
+            yield pa.RecordBatch.from_pydict({"done": [done]})
+
+    return work
+
+
 class Parts:
     """Settle the pieces of one task into part files, whose names no other attempt of the task has."""
 
@@ -159,7 +176,7 @@ class Parts:
         self.done.tally = asdict(self._tally)
 
     def settle(self, piece: Sequence[Any]) -> None:
-        """Settle some whole units."""
+        """Settle some whole units, which came row by row: unit, kind, ROW, and each kind of rows packed."""
         import pyarrow as pa
 
         job = self._job
@@ -167,17 +184,12 @@ class Parts:
         assert isinstance(frame, pl.DataFrame)
         kinds = {name: frame.filter(pl.col("kind") == number) for number, name in enumerate(KINDS)}
         claims = kinds["claims"]
-        if not claims.height and not kinds["opening"].height:
-            return
-        raw = as_came(claims["claims"], job.claims.schema).with_columns(claims[ROW])
-        people = as_came(kinds["people"]["people"], job.people.schema)
-        spells = None
-        if job.spells is not None:
-            spells = job.spells.scan(as_came(kinds["spells"]["spells"], job.spells.schema))
-        opening = None
-        if job.opening is not None:
-            rows = as_came(kinds["opening"]["opening"], job.opening.schema)
-            opening = Accumulators(from_table(rows, job.law.layout, job.opening.place))
+        shapes = {"claims": job.claims, "people": job.people, "spells": job.spells, "opening": job.opening}
+        rows = {
+            name: as_came(kinds[name][name], shape.schema).with_columns(kinds[name][ROW])
+            for name, shape in shapes.items()
+            if shape is not None
+        }
         elsewhere = NOTHING_ELSEWHERE
         if kinds["elsewhere"].height:
             elsewhere = kinds["elsewhere"]["elsewhere"].struct.unnest()
@@ -185,9 +197,23 @@ class Parts:
         if job.compares:
             found = claims.select(pl.col("previous")).drop_nulls()
             previous = found["previous"].struct.unnest().unique("claim_id")
+        self.settle_rows(rows, elsewhere, previous)
+
+    def settle_rows(
+        self, rows: Mapping[str, pl.DataFrame], elsewhere: pl.DataFrame, previous: pl.DataFrame | None = None
+    ) -> None:
+        """Settle the rows of some whole units by kind, as they came and with ROW."""
+        job, claims = self._job, rows["claims"]
+        if not claims.height and not ("opening" in rows and rows["opening"].height):
+            return
+        spells = opening = None
+        if job.spells is not None:
+            spells = job.spells.scan(rows["spells"].drop(ROW))
+        if job.opening is not None:
+            opening = Accumulators(from_table(rows["opening"].drop(ROW), job.law.layout, job.opening.place))
         settled = settle(
-            job.claims.scan(raw, whole=False),
-            read_people(job.people.scan(people)),
+            job.claims.scan(claims, whole=False),
+            read_people(job.people.scan(rows["people"].drop(ROW))),
             read_spells(spells, known_groups=groups_of(job.law.policies)),
             job.law,
             opening=opening,

@@ -5,6 +5,7 @@ pyspark is an optional extra, so that it is imported only here, and only when it
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import os
@@ -54,16 +55,10 @@ def spark_session(master: str | None = None, *, name: str = "medfloor") -> Itera
     SPARK_MASTER, then this machine. Raises UsageError spark_missing, java_missing, spark_unreachable.
     """
     with quietly():
-        try:
-            from pyspark import SparkConf, SparkContext
-            from pyspark.sql import SparkSession
-        except ImportError:
-            raise UsageError(
-                "spark_missing",
-                "--engine spark needs pyspark, which is not installed here. Install it with "
-                "pip install 'medfloor[spark]', or run without --engine spark.",
-            ) from None
-        _check_java()
+        check_spark()
+        from pyspark import SparkConf, SparkContext
+        from pyspark.sql import SparkSession
+
         # Workers take the interpreter of this program, in which medfloor is installed, unless the office says another.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         running = SparkContext._active_spark_context
@@ -80,6 +75,8 @@ def spark_session(master: str | None = None, *, name: str = "medfloor") -> Itera
             conf.setMaster(address)
             if not submitted:
                 conf.setAppName(name).set("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
+            # A task has one processor; with threads for all of them the tasks of a machine stand in each other's way.
+            conf.setIfMissing("spark.executorEnv.POLARS_MAX_THREADS", conf.get("spark.task.cpus", None) or "1")
             # Executors in this very process would write their stack traces, with what stands in a cell, to stderr.
             debugging = "ERROR" if os.environ.get("MEDFLOOR_DEBUG") else "OFF"
             asks = conf.get("spark.log.level", None) is None and not address.startswith("local")
@@ -145,6 +142,17 @@ def quietly() -> Iterator[None]:
         finally:
             root.removeFilter(ours)
             theirs.setLevel(level)
+
+
+def check_spark() -> None:
+    """Raise UsageError spark_missing or java_missing where no session could be opened; this takes no time."""
+    if importlib.util.find_spec("pyspark") is None:
+        raise UsageError(
+            "spark_missing",
+            "--engine spark needs pyspark, which is not installed here. Install it with "
+            "pip install 'medfloor[spark]', or run without --engine spark.",
+        )
+    _check_java()
 
 
 def _check_java() -> None:
@@ -217,9 +225,8 @@ def as_batch(frame: pl.DataFrame) -> Any:
     import pyarrow as pa
 
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    schema = pa.schema(
-        [(one.name, pa.string() if pa.types.is_large_string(one.type) else one.type) for one in table.schema]
-    )
+    kinds = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
+    schema = pa.schema([(one.name, kinds.get(one.type, one.type)) for one in table.schema])
     columns = [table[name].combine_chunks().cast(kind) for name, kind in zip(schema.names, schema.types, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import polars as pl
 
-from medfloor.errors import MedfloorError
+from medfloor.errors import MedfloorError, OutputError
 from medfloor.intake import TableWriter
 from medfloor.intake.registers import REFUSED, ROW, STAGE, Part, RegisterFiles, is_made_up, read_register_files
 from medfloor.settlement.spark import as_came, carried_home, whole_units
-from medfloor.settlement.spark.pieces import Shape
+from medfloor.settlement.spark.inputs import Shape
 from medfloor.watch.homes import Register, Standing, gather
 from medfloor.watch.rules import Rules
 from medfloor.watch.screening import Screening, money_of, screen_batch
@@ -129,6 +129,15 @@ def screened(rows: pl.DataFrame, asked: Asked) -> tuple[Screening, Tally]:
     return whole, Tally(dict(read.rows), dict(found.counts), money, is_made_up(read.people))
 
 
+def lost_part(path: str, what: str) -> OutputError:
+    """Make the error of a part, or of the folder of the parts, that one machine wrote and another does not see."""
+    return OutputError(
+        "cannot_write",
+        f"{what} is not there: {path}. With --engine spark all machines must see the folder in which --out lies under "
+        "the same path. Mount its disk everywhere or name another --out, and run the same command again.",
+    )
+
+
 class Parts:
     """Write part files under names that no other attempt of the task has."""
 
@@ -145,8 +154,13 @@ class Parts:
         self._stack.__exit__(*error)
 
     def append(self, table: str, frame: pl.DataFrame) -> None:
-        """Append rows to the part of a table; money stays in fen."""
+        """Append rows to the part of a table; money stays in fen.
+
+        Raises OutputError cannot_write where this machine does not see the folder of the parts.
+        """
         if table not in self._open:
+            if not self._folder.is_dir():
+                raise lost_part(str(self._folder), "the folder of the parts, which the driver made,")
             path = self._folder / f"{table}-{self._name}"
             self._open[table] = self._stack.enter_context(TableWriter(path, money_columns=()))
             self.files[table] = [str(path)]

@@ -22,6 +22,7 @@ from medfloor.intake.registers import ROW, groups_in, wave_of, waves_in
 from medfloor.intake.settlements import read_settlements
 from medfloor.settlement.spark import (
     as_came,
+    check_spark,
     open_table,
     over_batches,
     scratch,
@@ -29,11 +30,22 @@ from medfloor.settlement.spark import (
     spark_errors,
     spark_session,
 )
-from medfloor.settlement.spark.pieces import Shape
+from medfloor.settlement.spark.inputs import Shape
 from medfloor.watch.rules import Rules
 from medfloor.watch.screening import Screening, in_order
 from medfloor.watch.signals import Seen, standing_from
-from medfloor.watch.spark.batches import PIECE, TABLES, Asked, Done, Tally, look, nothing, screened, tasks_of
+from medfloor.watch.spark.batches import (
+    PIECE,
+    TABLES,
+    Asked,
+    Done,
+    Tally,
+    look,
+    lost_part,
+    nothing,
+    screened,
+    tasks_of,
+)
 from medfloor.watch.spark.units import Inputs
 
 ROWS_A_TASK = 1_000_000
@@ -92,16 +104,18 @@ def run_on_spark(
     are the statuses that rules name. Raises what `read_register_files` raises for files as a whole, UsageError
     spark_missing, java_missing and spark_unreachable, and OutputError spark_failed.
     """
+    check_spark()
     scans, known = _looked_at({name: files[name] for name in TABLES if files.get(name)}, groups)
-    with scratch(beside) as folder, spark_session(master, name="medfloor watch screen") as session:
-        with spark_errors("screening"):
-            opened = {name: open_table(session, scan, files[name], folder, name) for name, scan in scans.items()}
+    with scratch(beside) as folder:
+        looked = {name: open_table(scan, files[name], folder, name) for name, scan in scans.items()}
+        with spark_session(master, name="medfloor watch screen") as session:
+            opened = {name: table.on(session) for name, table in looked.items()}
             tables = Tables(session, Inputs(opened), folder, known, rows_a_task, piece)
-        try:
-            yield tables
-        finally:
-            with suppress(Exception):  # a cluster that is gone keeps nothing, and what ended the run is said already
-                tables.release()
+            try:
+                yield tables
+            finally:
+                with suppress(Exception):  # a cluster that is gone keeps nothing, and what ended the run is said
+                    tables.release()
 
 
 class Tables:
@@ -191,8 +205,7 @@ class Tables:
             tally.add(Tally(**each.tally))
         for name, table in self._inputs.tables.items():
             assert tally.rows[name] == table.rows, f"every row of {name} was read, once"
-        parts = {name: [path for each in done for path in each.files.get(name, [])] for name in
-                 ("alerts", "suppressed", "households", "rejected")}  # fmt: skip
+        parts = {name: _parts_of(done, name) for name in ("alerts", "suppressed", "households", "rejected")}
 
         def whole(name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
             first: pl.DataFrame = getattr(head, name)
@@ -237,9 +250,19 @@ class _Waves:
         return pl.DataFrame({"wave": waves_in(found.accepted)}, schema={"wave": pl.Int64})
 
 
+def _parts_of(done: Sequence[Done], name: str) -> list[str]:
+    """List the parts of a table that the executors wrote. Raises OutputError cannot_write where one is not here."""
+    parts = [path for each in done for path in each.files.get(name, [])]
+    lost = [path for path in parts if not Path(path).is_file()]
+    if lost:
+        more = f" (and {len(lost) - 1:,} more)" if len(lost) > 1 else ""
+        raise lost_part(lost[0], f"a part of {name} that an executor wrote{more}")
+    return parts
+
+
 def _seen(done: Sequence[Done], first: Seen) -> Seen:
     """Put together what the tasks saw of all households."""
-    parts = [path for each in done for path in each.files.get("means", [])]
+    parts = _parts_of(done, "means")
     means = [first.means] + ([pl.read_parquet(parts, glob=False)] if parts else [])
     days = [date.fromisoformat(each.last_claim) for each in done if each.last_claim]
     return Seen(sum(each.previous for each in done), max(days, default=None), pl.concat(means))

@@ -17,8 +17,7 @@ from medfloor.intake.layout import match_columns
 from medfloor.intake.registers import ROW
 from medfloor.intake.settlements import read_settlements
 from medfloor.settlement.spark import Table, as_came, over_batches, text
-from medfloor.settlement.spark.inputs import few
-from medfloor.settlement.spark.pieces import Shape
+from medfloor.settlement.spark.inputs import Shape, few
 from medfloor.tables import CLAIMS, HOUSEHOLDS, PEOPLE, SETTLEMENTS, SPELLS
 from medfloor.watch.spark.batches import KINDS
 
