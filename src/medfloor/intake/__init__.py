@@ -11,6 +11,7 @@ from medfloor.intake.files import (
     read_table,
     scan_table,
     sink_all,
+    sum_fen,
     write_table,
     yuan_of,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "scan_table",
     "sink_all",
     "spells_keys",
+    "sum_fen",
     "write_table",
     "writing",
     "yuan_of",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from medfloor.intake.cells import Cell, coded_columns, make_cells, text_of, trimmed
-from medfloor.intake.files import Scan, Source, collect, scan_table, survey
+from medfloor.intake.files import Scan, Source, collect, scan_table, sum_fen, survey
 from medfloor.intake.layout import Layout, match_columns
 from medfloor.intake.rejects import (
     POSITION,
@@ -89,7 +89,7 @@ class Claims:
             accepted=self.accepted.filter(~leaves),
             rejected=rejected[order],
             rejected_rows=rows.gather(order),
-            money_rejected_fen=self.money_rejected_fen + _sum(self.accepted["total_fen"].filter(leaves)),
+            money_rejected_fen=self.money_rejected_fen + sum_fen(self.accepted["total_fen"].filter(leaves)),
         )
 
 
@@ -125,12 +125,12 @@ def read_claims(
     frame = _read_values(scan, layout, cells)
     readable, twice = frame.drop_in_place(_READABLE), _repeated(frame["claim_id"])
     keep = readable if twice is None else readable & ~twice
-    money_in_fen = _sum(frame["total_fen"])
+    money_in_fen = sum_fen(frame["total_fen"])
     rows_in = frame.height
     rejected, rows, money_rejected_fen = no_rows(scan), pl.Series("row", [], pl.UInt32), 0
     if not keep.all():
         rows = frame["row"].filter(~keep)
-        money_rejected_fen = _sum(frame["total_fen"].filter(~keep))
+        money_rejected_fen = sum_fen(frame["total_fen"].filter(~keep))
         rejected = _explain(scan, layout, cells, rows, twice)
     return Claims(
         accepted=_complete(keep_rows(frame, keep), layout),
@@ -338,11 +338,6 @@ def _complete(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
         else:
             missing.append(pl.lit(None, pl.String).alias(column.inside))
     return frame.with_columns(missing).select(*_INSIDE, *layout.carried, "row")
-
-
-def _sum(amounts_fen: pl.Series) -> int:
-    """Add without overflow: a few thousand rows of the largest amount leave 64 bits."""
-    return int(amounts_fen.cast(pl.Int128).sum() or 0)
 
 
 def _yuan(fen: pl.Expr) -> pl.Expr:

@@ -57,7 +57,7 @@ class Pieces:
         import pyarrow as pa
 
         order, starts = _by_number(numbers)
-        table = _plain(frame[order]).to_arrow(compat_level=pl.CompatLevel.oldest())
+        table = _plain(frame.rechunk()[order]).to_arrow(compat_level=pl.CompatLevel.oldest())
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         for number in np.flatnonzero(np.diff(starts)):
             some = table.slice(starts[number], starts[number + 1] - starts[number])
@@ -113,6 +113,7 @@ class HeldPieces:
     def append(self, frame: pl.DataFrame, numbers: pl.Series) -> None:
         """Add each row to the piece of its number; rows of a piece keep their order."""
         order, starts = _by_number(numbers)
+        frame = frame.rechunk()  # to pick rows out of several chunks takes four times as long
         for number in np.flatnonzero(np.diff(starts)):
             # Taken out, because a slice would keep the rows of all pieces until the last is dropped.
             some = frame[order[starts[number] : starts[number + 1]]]

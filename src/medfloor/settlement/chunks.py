@@ -26,6 +26,7 @@ from medfloor.intake import (
     read_spells,
     read_table,
     scan_table,
+    sum_fen,
 )
 from medfloor.money import MAX_FEN
 from medfloor.policy.load import PolicySet, groups_of
@@ -116,16 +117,16 @@ class Tally:
     def add(self, part: Settlements) -> None:
         """Count a part of the run."""
         total = part.fen["total_fen"]
-        taken_back = _sum(total.filter(total < 0))
+        taken_back = sum_fen(total.filter(total < 0))
         self.rows_in += part.rows_in
         self.settled += part.fen.height
         self.rejected += part.rejected.height
         self.reversals += part.reversals
         self.money_in_fen += part.money_in_fen
-        self.money_settled_fen += _sum(total) - taken_back
+        self.money_settled_fen += sum_fen(total) - taken_back
         self.money_rejected_fen += part.money_rejected_fen
         self.money_taken_back_fen -= taken_back
-        self.own_fen += _sum(part.fen["own_total_fen"])
+        self.own_fen += sum_fen(part.fen["own_total_fen"])
         for tier, paid in part.paid_fen.items():
             self.paid_fen[tier] = self.paid_fen.get(tier, 0) + paid
         for reason, count in part.rejected["reason"].value_counts().iter_rows():
@@ -135,8 +136,8 @@ class Tally:
         """Count settlements that changed, from a table of differences in fen."""
         whole = found.filter(pl.col("tier") == "total")["difference_fen"]
         self.differences += whole.len()
-        self.owed_fen += _sum(whole.filter(whole > 0))
-        self.owes_fen -= _sum(whole.filter(whole < 0))
+        self.owed_fen += sum_fen(whole.filter(whole > 0))
+        self.owes_fen -= sum_fen(whole.filter(whole < 0))
 
     def plain(self) -> dict[str, Any]:
         """Give what was counted of a part, as JSON can hold it."""
@@ -158,11 +159,6 @@ _COUNTED = (
     "money_taken_back_fen", "paid_fen", "own_fen", "reasons", "differences", "owed_fen", "owes_fen",
 )  # fmt: skip
 """What is counted part by part."""
-
-
-def _sum(amounts_fen: pl.Series) -> int:
-    """Add without overflow: a few thousand rows of the largest amount leave 64 bits."""
-    return int(amounts_fen.cast(pl.Int128).sum() or 0)
 
 
 def settle_files(

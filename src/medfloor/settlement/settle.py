@@ -16,7 +16,7 @@ from typing import Literal
 import polars as pl
 
 from medfloor.errors import MissingValueError
-from medfloor.intake import Claims, People, Scan, Spells, read_claims, read_people, read_spells, yuan_of
+from medfloor.intake import Claims, People, Scan, Spells, read_claims, read_people, read_spells, sum_fen, yuan_of
 from medfloor.policy.load import PolicySet, groups_of, load_policy
 from medfloor.settlement.balance import (
     Accumulators,
@@ -85,7 +85,7 @@ class Settlements:
     @property
     def paid_fen(self) -> dict[str, int]:
         """Give what each tier paid in all."""
-        return {tier: int(self.fen[f"pay_{tier}_fen"].cast(pl.Int128).sum()) for tier in self.tiers}
+        return {tier: sum_fen(self.fen[f"pay_{tier}_fen"]) for tier in self.tiers}
 
 
 def settle(
