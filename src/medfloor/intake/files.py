@@ -319,6 +319,8 @@ class TableWriter:
         self._replacement = _Replacement(path)
         self._parquet: Any = None
         self._schema: pl.Schema | None = None
+        self._few: list[str] = []
+        self._begun = False
         self._rest: pl.DataFrame | None = None
         self._hand: ThreadPoolExecutor | None = None
         self._pending: Future[None] | None = None
@@ -332,52 +334,64 @@ class TableWriter:
 
         Many rows are written while the caller goes on: at the next `append`, or at the end, they are waited for.
         """
+        groups = self._groups(frame)  # here, because encoding is what a run waits for
         self._wait()
         if frame.height < _MANY:
-            self._write(frame)
+            self._write(groups)
             return
         if self._hand is None:
             self._hand = ThreadPoolExecutor(1)
-        self._pending = self._hand.submit(self._write, frame)
+        self._pending = self._hand.submit(self._write, groups)
 
     def _wait(self) -> None:
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
 
-    def _write(self, frame: pl.DataFrame) -> None:
-        # By groups of a fixed size, so that the file does not show in which pieces it came, and little stands twice.
+    def _groups(self, frame: pl.DataFrame) -> list[Any]:
+        """Give the groups of rows that are whole by now, as they are written; what is left waits for the next piece.
+
+        They are of a fixed size, so that the file does not show in which pieces it came.
+        """
         if self._rest is not None:
             frame, self._rest = pl.concat([self._rest, frame]), None
+        if self._kind == "csv":  # text takes much room, so that a group becomes text only when it is written
+            firsts = range(0, frame.height, ROW_GROUP) if frame.height or self._schema is not None else (0,)
+            self._schema = self._schema or frame.schema
+            assert frame.schema == self._schema, "every piece has the columns of the first"
+            return [frame.slice(first, ROW_GROUP) for first in firsts]
         whole = frame.height // ROW_GROUP * ROW_GROUP
-        for first in range(0, whole, ROW_GROUP):
-            self._write_group(frame.slice(first, ROW_GROUP))
+        groups = [self._table(frame.slice(first, ROW_GROUP)) for first in range(0, whole, ROW_GROUP)]
         # Taken out, because a slice would keep all of the frame.
         self._rest = frame[list(range(whole, frame.height))] if whole else frame
-        if self._kind == "csv":
-            self._flush_rest()
+        return groups
 
-    def _flush_rest(self) -> None:
-        rest, self._rest = self._rest, None
-        if rest is not None and (rest.height or self._schema is None):
-            self._write_group(rest)
-
-    def _write_group(self, frame: pl.DataFrame) -> None:
+    def _table(self, frame: pl.DataFrame) -> Any:
+        """Give rows as an Arrow table, money in yuan."""
         shown = _in_yuan(frame, self._money_columns, self._as_decimal)
-        first, self._schema = self._schema is None, self._schema or shown.schema
+        if self._schema is None:
+            self._schema, self._few = shown.schema, _of_few_values(shown)
         assert shown.schema == self._schema, "every piece has the columns of the first"
-        with self._replacement.writing():
-            if self._kind == "csv":
-                shown.write_csv(self._replacement.file, include_header=first)
-                return
-            import pyarrow.parquet as pq
+        return shown.to_arrow(compat_level=pl.CompatLevel.oldest())
 
-            table = shown.to_arrow(compat_level=pl.CompatLevel.oldest())
-            if first:
-                self._parquet = pq.ParquetWriter(
-                    self._replacement.file, table.schema, compression="zstd", use_dictionary=_of_few_values(shown)
-                )
-            self._parquet.write_table(table, row_group_size=ROW_GROUP)
+    def _write(self, groups: list[Any]) -> None:
+        with self._replacement.writing():
+            while groups:
+                self._write_group(groups.pop(0))
+
+    def _write_group(self, rows: Any) -> None:
+        first, self._begun = not self._begun, True
+        if self._kind == "csv":
+            shown = _in_yuan(rows, self._money_columns, self._as_decimal)
+            shown.write_csv(self._replacement.file, include_header=first)
+            return
+        import pyarrow.parquet as pq
+
+        if first:
+            self._parquet = pq.ParquetWriter(
+                self._replacement.file, rows.schema, compression="zstd", use_dictionary=self._few
+            )
+        self._parquet.write_table(rows, row_group_size=ROW_GROUP)
 
     def finish(self) -> None:
         """Bring all that was appended to the disk; the end of the block then only puts the file in its place.
@@ -386,7 +400,9 @@ class TableWriter:
         cannot_write.
         """
         self._wait()
-        self._flush_rest()
+        rest, self._rest = self._rest, None
+        if rest is not None and (rest.height or self._schema is None):
+            self._write([self._table(rest)])
         assert self._schema is not None, "append at least one frame, which may hold 0 rows"
         with self._replacement.writing():
             if self._parquet is not None:
