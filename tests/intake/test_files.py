@@ -161,6 +161,18 @@ def test_a_table_written_in_pieces_is_the_table_written_at_once(ending: str, tmp
     assert read_table(tmp_path / f"pieces.{ending}").equals(read_table(tmp_path / f"whole.{ending}"))
 
 
+def test_a_column_of_categories_does_not_show_in_which_pieces_it_came(tmp_path: Path) -> None:
+    words = ["a", "b", "c", "d"]
+    pieces = [pl.DataFrame({"ward": pl.Series(words[at:], dtype=pl.Categorical)}) for at in (2, 0)]
+    with TableWriter(tmp_path / "pieces.parquet") as writer:
+        for piece in pieces:
+            writer.append(piece)
+    with TableWriter(tmp_path / "plain.parquet") as writer:
+        writer.append(pl.DataFrame({"ward": ["c", "d", *words]}))
+    assert pl.read_parquet(tmp_path / "pieces.parquet")["ward"].to_list() == ["c", "d", *words]
+    assert (tmp_path / "pieces.parquet").read_bytes() == (tmp_path / "plain.parquet").read_bytes()
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_failed_run_leaves_the_old_file_whole_and_nothing_beside_it(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"out.{ending}"

@@ -162,6 +162,20 @@ HALF = policy_set(
 )
 
 
+def test_a_claims_file_that_grows_while_it_is_read_is_said_to_have_changed(tmp_path: Path) -> None:
+    claims = claims_frame([a_claim(claim_id=f"c{number}", person_id=PERSONS[number % 5]) for number in range(20)])
+    files = files_in(tmp_path, claims, people_frame([{"person_id": person} for person in PERSONS]), ".parquet")
+    cut = chunks.cut
+    with (
+        patch.object(chunks, "AT_ONCE", 2),
+        patch.object(chunks, "cut", lambda *given, **named: replace(cut(*given, **named), rows=19)),
+        pytest.raises(InputError, match="changed while it was read") as caught,
+    ):
+        settle_files(files, HALF)
+    assert caught.value.code == "broken_parquet"
+    assert not Path(files.out).exists()
+
+
 def people_of(persons: Sequence[str] = PERSONS, **columns: Any) -> pl.DataFrame:
     return people_frame([{"person_id": person, **columns} for person in persons])
 

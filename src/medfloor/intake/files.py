@@ -552,8 +552,10 @@ def _in_yuan(frame: pl.DataFrame, money_columns: Sequence[str] | None, as_decima
     money = set(money_columns)
     assert money <= set(frame.columns), f"no such columns: {money - set(frame.columns)}"
     shown = []
-    for name in frame.columns:
+    for name, kind in frame.schema.items():
         column = pl.col(name)
+        if isinstance(kind, pl.Categorical):  # its dictionary would show in which pieces the rows came
+            column = column.cast(pl.String)
         if name in money:
             if as_decimal:
                 # 10**16 fen beyond the largest sum would not fit into 18 digits; Decimal keeps the count of fen as is.

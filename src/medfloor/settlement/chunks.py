@@ -217,7 +217,11 @@ def settle_files(
             told("settle", number + 1, count)
             del done, read  # before the next part is read
         if place is not None and count > 1 and tally.rows_in != plan.rows:
-            raise place.lost()
+            if place.keeps:
+                raise place.lost()
+            raise InputError(
+                "broken_parquet", f"{files.claims} changed while it was read. Run the same command again when it rests."
+            )
         if unpublished is not None and not pays:
             raise unpublished
         writers.end(named, tally)
