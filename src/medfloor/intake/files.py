@@ -351,8 +351,12 @@ class TableWriter:
     def _groups(self, frame: pl.DataFrame) -> list[Any]:
         """Give the groups of rows that are whole by now, as they are written; what is left waits for the next piece.
 
-        They are of a fixed size, so that the file does not show in which pieces it came.
+        They are of a fixed size, so that the file does not show in which pieces it came; nor does a dictionary of
+        categories, which are written as text.
         """
+        coded = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Categorical)]
+        if coded:
+            frame = frame.with_columns(pl.col(coded).cast(pl.String))
         if self._rest is not None:
             frame, self._rest = pl.concat([self._rest, frame]), None
         if self._kind == "csv":  # text takes much room, so that a group becomes text only when it is written
@@ -552,10 +556,8 @@ def _in_yuan(frame: pl.DataFrame, money_columns: Sequence[str] | None, as_decima
     money = set(money_columns)
     assert money <= set(frame.columns), f"no such columns: {money - set(frame.columns)}"
     shown = []
-    for name, kind in frame.schema.items():
+    for name in frame.columns:
         column = pl.col(name)
-        if isinstance(kind, pl.Categorical):  # its dictionary would show in which pieces the rows came
-            column = column.cast(pl.String)
         if name in money:
             if as_decimal:
                 # 10**16 fen beyond the largest sum would not fit into 18 digits; Decimal keeps the count of fen as is.
